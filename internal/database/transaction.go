@@ -1,0 +1,70 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// ErrUnknownOutcome is in the chain of InTx's error if COMMIT itself failed: the
+// transaction may be committed, may not be, or may still be committing on the
+// server. A plain read afterwards proves nothing.
+var ErrUnknownOutcome = errors.New("commit failed: outcome unknown")
+
+// maxAttempts bounds how often InTx runs a transaction that the database asks to
+// repeat (deadlock, lock wait timeout, busy).
+const maxAttempts = 6
+
+// InTx runs fn in a READ COMMITTED transaction and commits it if fn returns nil.
+// tx is the only handle that fn may use. If the database asks to repeat the
+// transaction, fn runs again: whatever it changes outside tx it must reset
+// first.
+//
+// The error is fn's own (nothing is committed), ErrUnknownOutcome if the COMMIT
+// failed, or that of the database if the transaction could not be opened.
+func (d *DB) InTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	for attempt := 1; ; attempt++ {
+		err := d.inTxOnce(ctx, fn)
+		if err == nil || !IsRetryable(err) || attempt == maxAttempts {
+			return err
+		}
+		pause := time.Duration(rand.Int64N(int64(time.Millisecond) << attempt))
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (d *DB) inTxOnce(ctx context.Context, fn func(tx *gorm.DB) error) (err error) {
+	var options []*sql.TxOptions
+	if d.dialect == MySQL { // SQLite is serializable and knows no other level
+		options = append(options, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	}
+	tx := d.gorm.WithContext(ctx).Begin(options...)
+	if tx.Error != nil {
+		return fmt.Errorf("begin transaction: %w", tx.Error)
+	}
+	open := true
+	defer func() {
+		if open { // fn failed or panicked
+			if rollback := tx.Rollback().Error; rollback != nil && !errors.Is(rollback, sql.ErrTxDone) {
+				err = errors.Join(err, fmt.Errorf("roll back: %w", rollback))
+			}
+		}
+	}()
+	if err := fn(tx); err != nil {
+		return err
+	}
+	open = false
+	if commit := tx.Commit().Error; commit != nil {
+		return fmt.Errorf("%w: %w", ErrUnknownOutcome, commit)
+	}
+	return nil
+}

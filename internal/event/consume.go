@@ -1,0 +1,67 @@
+package event
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"google.golang.org/protobuf/proto"
+
+	"orderflow/internal/mq"
+)
+
+// Permanent turns a DecodeError of a whole body into the error that makes the
+// consumer park the message, and leaves every other error as it is.
+func Permanent(err error) error {
+	var broken *DecodeError
+	if errors.As(err, &broken) {
+		return &mq.PermanentError{Reason: broken.Reason, Err: broken}
+	}
+	return err
+}
+
+// Each handles the events of a received envelope one by one, as if each had come
+// alone. One that is broken, or for which handle returns a *mq.PermanentError,
+// is parked alone under its order id. All others are handled even if an earlier
+// one failed; the error then says that the message must come again, and whoever
+// was done already absorbs the repetition by its idempotency.
+func Each[E proto.Message](
+	ctx context.Context, group string, m mq.Message, items []Item[E], parker mq.Parker,
+	handle func(ctx context.Context, e E) error,
+) error {
+	var again []error
+	for _, item := range items {
+		var permanent *mq.PermanentError
+		if item.Err != nil {
+			permanent = &mq.PermanentError{Reason: item.Err.Reason, Err: item.Err}
+		} else if err := handle(ctx, item.Event); err != nil && !errors.As(err, &permanent) {
+			again = append(again, err)
+			continue
+		}
+		if permanent == nil {
+			continue
+		}
+		if err := parker.Park(ctx, parked(group, m, item, permanent)); err != nil {
+			again = append(again, err)
+		}
+	}
+	return errors.Join(again...)
+}
+
+// parked is the one event as a message of its own, ready to be replayed.
+func parked[E proto.Message](group string, m mq.Message, item Item[E], why *mq.PermanentError) mq.Parked {
+	id := item.OrderID
+	if id == "" {
+		id = "message " + m.ID
+	}
+	alone := m
+	alone.Keys = []string{id}
+	var frame map[string]json.RawMessage
+	if json.Unmarshal(m.Body, &frame) == nil && frame != nil {
+		frame["events"] = append(append([]byte{'['}, item.Raw...), ']')
+		if body, err := json.Marshal(frame); err == nil {
+			alone.Body = body
+		}
+	}
+	return mq.Parked{Group: group, OrderID: id, Message: alone, Reason: why.Reason, Detail: why.Error()}
+}

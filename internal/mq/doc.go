@@ -1,0 +1,17 @@
+// Package mq is the RocketMQ client made safe. It is the only package that
+// imports rocketmq-client-go v2.1.2, a release of 2023 whose traps it hides:
+//
+//   - a TransactionProducer that receives its check-backs: it has a client of its
+//     own, and warms up within the first second, or the broker would not know
+//     whom to ask;
+//   - the caller's context, argument and result reach ExecuteLocalTransaction
+//     and come back through the wrapper, never through shared fields;
+//   - deadlines that hold: the client waits 4 times 3 seconds, whatever it is told;
+//   - a Consumer whose handlers say what they mean, whose panics cost nothing,
+//     whose send-backs are checked, and which drains before it stops;
+//   - an Admin that creates topics with their types and groups, checks what the
+//     broker answered and reads it back, and knows the broker's delay levels.
+//
+// Packages of the domain use Message, Handler, Permanent and the two
+// transaction types, and declare interfaces of their own for the rest.
+package mq
