@@ -13,7 +13,7 @@ readonly MYSQL_PORT=${STACK_MYSQL_PORT:-13306}   # not 3306: a server of the mac
 
 # Everything that is downloaded or written lives here. A second stack beside the
 # first one needs another directory and other ports.
-STACK_DIR=${STACK_DIR:-$(cd -- "$HERE/../.." && pwd -P)/.stack}
+STACK_DIR=$(realpath -m -- "${STACK_DIR:-$HERE/../../.stack}")
 readonly STACK_DIR
 readonly START_TIMEOUT=${STACK_START_TIMEOUT:-90} # seconds, for each part
 readonly STOP_TIMEOUT=30
@@ -80,8 +80,12 @@ warn_if_disk_is_nearly_full() {
 check_ports() {
   local port
   local -A seen=()
+  for port in "$NAMESRV_PORT" "$BROKER_PORT" "$MYSQL_PORT"; do
+    # The broker's neighbours must be valid, too.
+    [[ $port =~ ^[1-9][0-9]{0,4}$ ]] && ((port > 2 && port < 65535)) && continue
+    die "not a usable port number: $port"
+  done
   for port in "$NAMESRV_PORT" $((BROKER_PORT - 2)) "$BROKER_PORT" $((BROKER_PORT + 1)) "$MYSQL_PORT"; do
-    if [[ ! $port =~ ^[1-9][0-9]{0,4}$ ]] || ((port > 65535)); then die "not a port number: $port"; fi
     [[ -z ${seen[$port]:-} ]] || die "port $port is wanted twice (the broker also takes STACK_BROKER_PORT -2 and +1)"
     seen[$port]=1
   done
@@ -98,16 +102,12 @@ listening_inode() {
 
 # require_free_port PORT VARIABLE PART  - never kills: the process is not ours.
 require_free_port() {
-  local inode link owner='another process'
+  local inode pid owner='another process'
   inode=$(listening_inode "$1")
   [[ -n $inode ]] || return 0
-  for link in /proc/[0-9]*/fd/*; do
-    if [[ $(readlink "$link" 2>/dev/null) == "socket:[$inode]" ]]; then
-      link=${link#/proc/}
-      owner="pid ${link%%/*} ($(tr '\0' ' ' <"/proc/${link%%/*}/cmdline" | cut -c 1-100))"
-      break
-    fi
-  done
+  # Other users' processes stay anonymous.
+  pid=$(find /proc/[0-9]*/fd -lname "socket:\[$inode\]" -print -quit 2>/dev/null | cut -d / -f 3) || true
+  [[ -z $pid ]] || owner="pid $pid ($(xargs -0 <"/proc/$pid/cmdline" | cut -c 1-80))"
   die "port $1, wanted by $3, is taken by $owner. Stop it, or choose another port with $2"
 }
 

@@ -11,13 +11,19 @@ MARKER["broker"]="-Dorderflow.stack.part=$STACK_DIR/broker"
 rocketmq_install() {
   local pom="$HERE/rocketmq/pom.xml" log="$STACK_DIR/log/maven.log" fresh="$ROCKETMQ_JARS.new"
   if [[ -z $(find_java17) ]]; then apt_install openjdk-17-jre-headless; fi
-  # The copy of the pom tells which version the jars are: a change downloads anew.
+  # The copy of the pom tells which version the jars have: a change downloads anew.
   if cmp -s "$pom" "$ROCKETMQ_JARS/pom.xml"; then return; fi
+  # A JVM loads classes as it goes and must not lose its jars.
+  if part_pid namesrv >/dev/null || part_pid broker >/dev/null; then
+    die "RocketMQ runs, but its version was changed or its jars are gone. Run stack-down first"
+  fi
 
   command -v mvn >/dev/null || apt_install maven
   say "downloading RocketMQ's jars (about 90 MB)"
   rm -rf "$fresh"
-  if ! mvn -B -ntp -f "$pom" dependency:copy-dependencies -DoutputDirectory="$fresh" >"$log" 2>&1 </dev/null; then
+  # -U asks again for what an earlier attempt did not find.
+  if ! mvn -B -U -ntp -Dstyle.color=never -f "$pom" dependency:copy-dependencies \
+    -DoutputDirectory="$fresh" >"$log" 2>&1 </dev/null; then
     tail -n 30 "$log" >&2
     die "maven could not download the jars (whole output in $log)"
   fi
@@ -70,7 +76,7 @@ namesrv_start() {
 
 namesrv_ready() {
   grep -q 'The Name Server boot success' "$STACK_DIR/log/namesrv.log" 2>/dev/null &&
-    cluster_info | grep -q '"code":0'
+    [[ $(cluster_info) == *'"code":0'* ]]
 }
 
 # ---- broker -----------------------------------------------------------------
@@ -94,7 +100,7 @@ broker_start() {
 # the name server.
 broker_ready() {
   grep -q 'boot success' "$STACK_DIR/log/broker.log" 2>/dev/null &&
-    cluster_info | grep -q "\"$HOST:$BROKER_PORT\""
+    [[ $(cluster_info) == *"\"$HOST:$BROKER_PORT\""* ]]
 }
 
 # ---- one request to the name server ------------------------------------------

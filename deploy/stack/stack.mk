@@ -3,7 +3,9 @@
 #
 # Ports come from the environment or from make's command line:
 #   make stack-up STACK_NAMESRV_PORT=9876 STACK_BROKER_PORT=10911 STACK_MYSQL_PORT=13306
-# Other targets learn the addresses from:  eval "$(make -s stack-env)"
+# Everything it writes is in .stack/ (STACK_DIR): a second stack needs another
+# directory and other ports. Other targets and shells learn the addresses from:
+#   eval "$(make -s stack-env)"
 
 STACK_SH := $(dir $(lastword $(MAKEFILE_LIST)))stack.sh
 

@@ -51,7 +51,7 @@ stack_status() {
       continue
     fi
     state='up'
-    "${part}_ready" || state='up, but does not answer'
+    "${part}_ready" || state='up, but not ready'
     printf '%-8s  %s  pid %s  %s\n' "$part" "$state" "$pid" "$(part_address "$part")"
   done
 }

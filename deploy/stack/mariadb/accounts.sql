@@ -3,7 +3,6 @@
 
 -- root without a password stays for the socket, whose directory is private.
 -- (With skip-name-resolve a TCP login never counts as 'localhost'.)
-DROP USER IF EXISTS root@'127.0.0.1', root@'::1';
 DELETE FROM mysql.global_priv WHERE User = 'root' AND Host <> 'localhost';
 FLUSH PRIVILEGES;
 
