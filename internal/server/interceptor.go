@@ -1,0 +1,145 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"orderflow/internal/apierror"
+)
+
+// deadlineShare is the part of the caller's remaining time that a handler gets;
+// the rest is for the way back of an answer that says "repeat".
+const deadlineShare = 0.9
+
+// interceptor is what every call passes.
+type interceptor struct {
+	log     *slog.Logger
+	seconds *prometheus.HistogramVec
+	limit   time.Duration   // longest time of a unary call
+	ending  context.Context // ends the streams when the server drains
+}
+
+func newInterceptor(cfg Config, deps Deps, ending context.Context) (*interceptor, error) {
+	i := &interceptor{log: deps.Log, limit: cfg.MaxCallDuration, ending: ending}
+	i.seconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "orderflow_rpc_seconds",
+		Help:    "Duration of gRPC calls by method and status code.",
+		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+	}, []string{"method", "code"})
+	return i, deps.Registry.Register(i.seconds)
+}
+
+// unary is the interceptor of all calls of both services.
+func (i *interceptor) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
+	err = i.guard(ctx, info.FullMethod, func() error {
+		limited, cancel := context.WithTimeout(ctx, i.timeFor(ctx))
+		defer cancel()
+		var failure error
+		resp, failure = handler(limited, req)
+		return inTime(limited, failure)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// stream is the interceptor of what watches: health and reflection. It has no
+// time limit, but ends when the server drains.
+func (i *interceptor) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	return i.guard(ss.Context(), info.FullMethod, func() error {
+		ctx, cancel := context.WithCancel(ss.Context())
+		defer cancel()
+		defer context.AfterFunc(i.ending, cancel)()
+		return handler(srv, endingStream{ServerStream: ss, ctx: ctx})
+	})
+}
+
+// endingStream is a stream whose context also ends when the server drains.
+type endingStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+// Context is the stream's context.
+func (s endingStream) Context() context.Context { return s.ctx }
+
+// guard runs a call, recovers its panic, counts and logs it, and shows the client
+// only what it may see of an error.
+func (i *interceptor) guard(ctx context.Context, method string, call func() error) (visible error) {
+	began := time.Now()
+	defer func() {
+		if p := recover(); p != nil {
+			i.log.ErrorContext(ctx, "call panicked", "method", method, "panic", p, "stack", string(debug.Stack()))
+			visible = apierror.Status(errPanicked).Err()
+			i.seconds.WithLabelValues(method, codes.Internal.String()).Observe(time.Since(began).Seconds())
+		}
+	}()
+	err := call()
+	st := apierror.Status(err)
+	i.seconds.WithLabelValues(method, st.Code().String()).Observe(time.Since(began).Seconds())
+	i.logCall(ctx, method, st, err, time.Since(began))
+	return st.Err()
+}
+
+// errPanicked has no text of its own for the client: Status makes it Internal.
+var errPanicked = errors.New("panic")
+
+// timeFor is how long a handler may take.
+func (i *interceptor) timeFor(ctx context.Context) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return i.limit
+	}
+	share := time.Duration(float64(time.Until(deadline)) * deadlineShare)
+	return min(share, i.limit)
+}
+
+// inTime makes an error whose true cause is the end of the handler's time
+// Unavailable, whatever the library in between has made of it.
+func inTime(ctx context.Context, err error) error {
+	var known *apierror.Error
+	if err == nil || errors.As(err, &known) || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return err
+	}
+	return apierror.Unavailable("service", err)
+}
+
+// logCall writes one line per call. A call that went well is only worth a line
+// when somebody looks for it: at 10,000 calls a second the line costs more than
+// the call.
+func (i *interceptor) logCall(ctx context.Context, method string, st *status.Status, err error, took time.Duration) {
+	level := levelOf(st.Code())
+	if !i.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("method", method), slog.String("code", st.Code().String()), slog.Duration("took", took),
+	}
+	if err != nil {
+		attrs = append(attrs, slog.Any("error", err)) // the whole chain; the client sees st only
+	}
+	i.log.LogAttrs(ctx, level, "call", attrs...)
+}
+
+func levelOf(code codes.Code) slog.Level {
+	switch code {
+	case codes.OK, codes.Canceled:
+		return slog.LevelDebug
+	case codes.InvalidArgument, codes.NotFound, codes.AlreadyExists, codes.FailedPrecondition,
+		codes.Aborted, codes.OutOfRange, codes.PermissionDenied, codes.Unauthenticated, codes.Unimplemented:
+		return slog.LevelInfo
+	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted:
+		return slog.LevelWarn
+	default: // Internal, Unknown, DataLoss: somebody has to look
+		return slog.LevelError
+	}
+}
