@@ -1,0 +1,72 @@
+// Package telemetry makes what a process reports about itself: its log, its
+// trace ids and its metrics. Nothing of it is global: whoever needs one of them
+// is given it.
+package telemetry
+
+import (
+	"context"
+	"io"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Format is how a log line is written.
+type Format string
+
+// The formats.
+const (
+	JSON Format = "json" // for machines; the default
+	Text Format = "text" // for people
+)
+
+// NewLogger returns a log that writes lines of at least the level to w. A line
+// that is written within a trace carries its trace_id.
+func NewLogger(w io.Writer, format Format, level slog.Level) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if format == Text {
+		return slog.New(tracing{slog.NewTextHandler(w, options)})
+	}
+	return slog.New(tracing{slog.NewJSONHandler(w, options)})
+}
+
+// tracing is a handler that adds the trace id of the context.
+type tracing struct{ slog.Handler }
+
+// Handle adds trace_id and passes the record on.
+func (h tracing) Handle(ctx context.Context, r slog.Record) error {
+	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
+		r = r.Clone() // the record is shared with its sender
+		r.AddAttrs(slog.String("trace_id", span.TraceID().String()))
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs keeps the wrapper around the handler with more attributes.
+func (h tracing) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return tracing{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup keeps the wrapper around the handler of a group.
+func (h tracing) WithGroup(name string) slog.Handler { return tracing{h.Handler.WithGroup(name)} }
+
+// NewTracer returns a provider that makes ids, which tie the log lines and
+// messages of one order together, and records nothing, as there is no exporter.
+// A caller's decision to sample is passed on to whom we call.
+func NewTracer() trace.TracerProvider {
+	return sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.NeverSample())))
+}
+
+// NewRegistry returns a registry with the metrics of the Go runtime and of the
+// process.
+func NewRegistry() *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return registry
+}
