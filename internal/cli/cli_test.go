@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+type grammar struct {
+	Serve   serve   `cmd:"" help:"Run."`
+	Version version `cmd:"" help:"Print."`
+}
+
+type serve struct {
+	Database
+	Broker
+	Consumers
+	Process
+	Log
+}
+
+type version struct{}
+
+func (s serve) Run(ctx context.Context, out Output) error {
+	fmt.Fprintln(out.Stdout, "served", s.ConsumerConcurrency, s.NameServers)
+	return ctx.Err()
+}
+
+func (version) Run() error { return errors.New("no version") }
+
+// run runs the program and returns the exit code and what it wrote.
+func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	p := Program{Name: "prog", EnvPrefix: "PROG", Grammar: &grammar{}}
+	code = p.Main(t.Context(), args, Output{&out, &err})
+	return code, out.String(), err.String()
+}
+
+const url = "mysql://me:hush@tcp(127.0.0.1:3306)/schema"
+
+func TestExitCodes(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		code int
+	}{
+		{"it works", []string{"serve", "--database-url", url}, ExitOK},
+		{"it fails", []string{"version"}, ExitFailed},
+		{"help", []string{"--help"}, ExitOK},
+		{"help of a command with required flags", []string{"serve", "--help"}, ExitOK},
+		{"unknown flag", []string{"serve", "--nonsense"}, ExitUsage},
+		{"no command", nil, ExitUsage},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if code, _, stderr := run(t, test.args...); code != test.code {
+				t.Errorf("exit code %d, want %d: %s", code, test.code, stderr)
+			}
+		})
+	}
+}
+
+func TestFlagsComeFromTheEnvironmentToo(t *testing.T) {
+	t.Setenv("PROG_DATABASE_URL", url)
+	t.Setenv("PROG_CONSUMER_CONCURRENCY", "7")
+	t.Setenv("PROG_NAME_SERVERS", "one:9876,two:9876")
+	code, stdout, stderr := run(t, "serve")
+	if code != ExitOK || stdout != "served 7 [one:9876 two:9876]\n" {
+		t.Errorf("code %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+}
+
+func TestABadValueIsNamed(t *testing.T) {
+	tests := map[string][]string{ // flag: values
+		"--database-url":         {"postgres://x", "mysql://", "mysql://me:hush@tcp(h:1)/?a=b", "mysql://me:hush@host/x", "sqlite:", ""},
+		"--name-servers":         {"", "localhost", ":9876", "a:9876,b", "a:0", "a:99999", "a:x"},
+		"--topic-prefix":         {"a b", "a%", "a.b", "ä", strings.Repeat("x", 65)},
+		"--consumer-concurrency": {"0", "1001", "-1", "many"},
+		"--handler-timeout":      {"0s", "999ms", "6m", "10"},
+		"--drain-timeout":        {"0s", "1h"},
+		"--log-level":            {"loud"},
+		"--log-format":           {"xml"},
+		"--crash-point":          {"nowhere=kill", "order.after-db-commit=explode"},
+	}
+	for flag, values := range tests {
+		for _, value := range values {
+			t.Run(flag+"="+value, func(t *testing.T) {
+				args := []string{"serve", flag + "=" + value}
+				if flag != "--database-url" {
+					args = append(args, "--database-url="+url)
+				}
+				code, _, stderr := run(t, args...)
+				if code != ExitUsage || !strings.Contains(stderr, flag) {
+					t.Errorf("exit code %d, stderr %q: want %d and the name of the flag", code, stderr, ExitUsage)
+				}
+				if strings.Contains(stderr, "hush") {
+					t.Errorf("the password is in %q", stderr)
+				}
+			})
+		}
+	}
+}
+
+func TestPasswordIsNeverShown(t *testing.T) {
+	for _, secret := range []DatabaseURL{url, "mysql://me:hu@sh@tcp(h:1)/s", "mysql://me:hush", "mysql:me:hush@x"} {
+		var log bytes.Buffer
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("start", "url", secret, "config", Database{secret})
+		inJSON, err := json.Marshal(Database{secret})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := fmt.Sprintf("%s %v %q %+v %#v %s %s", secret, secret, secret, Database{secret}, Database{secret}, inJSON, log.String())
+		if strings.Contains(all, "hu") || strings.Contains(all, "me:") {
+			t.Errorf("shown: %s", all)
+		}
+	}
+	if got, want := DatabaseURL(url).String(), "mysql://…@tcp(127.0.0.1:3306)/schema"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestHelpHidesTheCrashPoint(t *testing.T) {
+	_, stdout, _ := run(t, "serve", "--help")
+	if strings.Contains(stdout, "crash-point") || !strings.Contains(stdout, "--topic-prefix") || !strings.Contains(stdout, "PROG_TOPIC_PREFIX") {
+		t.Errorf("help:\n%s", stdout)
+	}
+}

@@ -1,0 +1,90 @@
+// Package cli is the command line of the programs: parsing, exit codes, and the
+// flags that more than one of them has. Every flag can be given as an environment
+// variable too, which is what containers use.
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes.
+const (
+	ExitOK     = 0
+	ExitFailed = 1 // it did not work
+	ExitUsage  = 2 // the command line or the environment is wrong
+)
+
+// Program is a program with a command line.
+type Program struct {
+	Name        string
+	Description string
+	EnvPrefix   string // --some-flag is also read from PREFIX_SOME_FLAG
+	Grammar     any    // pointer to a struct with kong's tags, whose commands have Run methods
+
+	// Explain turns a command's error into text for people; nil means err.Error().
+	Explain func(err error) string
+}
+
+// Output is where a command writes. Its Run method gets it by asking for it.
+type Output struct {
+	Stdout, Stderr io.Writer
+}
+
+// Main parses args, runs the command and returns the exit code. The Run method of
+// a command may ask for a context.Context and an Output.
+func (p Program) Main(ctx context.Context, args []string, out Output) int {
+	parsed, code, done := p.parse(args, out)
+	if done {
+		return code
+	}
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	parsed.Bind(out)
+	if err := parsed.Run(); err != nil {
+		explain := p.Explain
+		if explain == nil {
+			explain = error.Error
+		}
+		fmt.Fprintf(out.Stderr, "%s: %s\n", p.Name, explain(err))
+		return ExitFailed
+	}
+	return ExitOK
+}
+
+// Parser makes the parser: also for whoever documents the flags.
+func (p Program) Parser(options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(p.Grammar, append([]kong.Option{
+		kong.Name(p.Name),
+		kong.Description(p.Description),
+		kong.DefaultEnvars(p.EnvPrefix),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	}, options...)...)
+}
+
+// exited is the panic by which kong's --help leaves the parser.
+type exited int
+
+// parse reads the command line; done says that there is nothing to run.
+func (p Program) parse(args []string, out Output) (parsed *kong.Context, code int, done bool) {
+	defer func() {
+		if e, ok := recover().(exited); ok {
+			code, done = int(e), true
+		}
+	}()
+	parser, err := p.Parser(
+		kong.Writers(out.Stdout, out.Stderr),
+		kong.Exit(func(code int) { panic(exited(code)) }),
+	)
+	if err != nil {
+		panic(err) // the grammar is part of the program
+	}
+	parsed, err = parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(out.Stderr, "%s: %s\nTry \"%s --help\".\n", p.Name, err, p.Name)
+		return nil, ExitUsage, true
+	}
+	return parsed, 0, false
+}
