@@ -1,0 +1,243 @@
+package mq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/apache/rocketmq-client-go/v2/consumer"
+	"github.com/apache/rocketmq-client-go/v2/primitive"
+	"github.com/cenkalti/backoff/v5"
+)
+
+// DefaultMaxAttempts is how often a message is delivered before the broker puts
+// it into the group's dead-letter topic.
+const DefaultMaxAttempts = 16
+
+// settleTime is how long the library needs, after the last callback has
+// returned, to note its result: there is nothing to wait on.
+const settleTime = 50 * time.Millisecond
+
+// Subscription is what a Consumer consumes and how.
+type Subscription struct {
+	Group   string   // the consumer group; one per service and topic
+	Topic   string   // the topic
+	Tags    []string // only these tags; all if empty
+	Handler Handler  // what is done with each message
+	Parker  Parker   // where messages go that cannot be handled
+
+	Concurrency    int           // handlers at once; 20 if 0
+	HandlerTimeout time.Duration // how long a handler may take; 10 s if 0
+	MaxAttempts    int           // deliveries before the dead-letter topic; DefaultMaxAttempts if 0
+}
+
+type libraryConsumer interface {
+	Start() error
+	Shutdown() error
+	Subscribe(topic string, selector consumer.MessageSelector,
+		f func(context.Context, ...*primitive.MessageExt) (consumer.ConsumeResult, error)) error
+}
+
+// Consumer delivers the messages of one topic to a handler, as one member of a
+// consumer group. A new group begins with the oldest message.
+type Consumer struct {
+	client Client
+	sub    Subscription
+	handle Handler
+	admin  *Admin
+
+	work     context.Context // ends when Stop has run out of time
+	stopWork context.CancelFunc
+	gate     *gate
+
+	mu      sync.Mutex
+	library libraryConsumer // nil until started
+}
+
+// NewConsumer makes a consumer. The handler is wrapped so that its deliveries
+// are traced, measured and logged, and its panics recovered.
+func NewConsumer(c Client, s Subscription) *Consumer {
+	if s.Concurrency == 0 {
+		s.Concurrency = 20
+	}
+	if s.HandlerTimeout == 0 {
+		s.HandlerTimeout = 10 * time.Second
+	}
+	if s.MaxAttempts == 0 {
+		s.MaxAttempts = DefaultMaxAttempts
+	}
+	work, stop := context.WithCancel(context.Background())
+	return &Consumer{
+		client: c, sub: s, admin: NewAdmin(c.NameServers), work: work, stopWork: stop, gate: newGate(),
+		handle: Chain(s.Handler, Trace(c.tracer(), s.Group), Measure(c.Metrics, s.Group),
+			Log(c.logger(), s.Group), Recover()),
+	}
+}
+
+// Start returns when the consumer is a member of its group, and tries until
+// then: topic and group must exist. The error is that of ctx.
+func (c *Consumer) Start(ctx context.Context) error {
+	return c.client.untilStarted(ctx, "consumer "+c.sub.Group, c.startOnce)
+}
+
+// startOnce makes a new client each time: one that failed to start is dead.
+func (c *Consumer) startOnce(ctx context.Context) error {
+	if err := errors.Join(c.admin.CheckTopic(ctx, c.sub.Topic), c.admin.CheckGroup(ctx, c.sub.Group)); err != nil {
+		return err
+	}
+	library, err := consumer.NewPushConsumer(
+		consumer.WithGroupName(c.sub.Group),
+		consumer.WithInstance(c.client.instance("consumer")),
+		consumer.WithNsResolver(c.client.resolver()),
+		consumer.WithConsumerModel(consumer.Clustering),
+		// The default skips what was sent before the group first started.
+		consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset),
+		consumer.WithConsumeGoroutineNums(c.sub.Concurrency),
+		consumer.WithConsumeMessageBatchMaxSize(1),
+		consumer.WithMaxReconsumeTimes(int32(c.sub.MaxAttempts)),
+	)
+	if err != nil {
+		return fmt.Errorf("make consumer: %w", err)
+	}
+	if err := fillWorkerTable(library, c.sub.Topic, c.sub.Concurrency); err != nil {
+		return err
+	}
+	selector := consumer.MessageSelector{}
+	if len(c.sub.Tags) > 0 {
+		selector = consumer.MessageSelector{Type: consumer.TAG, Expression: strings.Join(c.sub.Tags, "||")}
+	}
+	if err := library.Subscribe(c.sub.Topic, selector, c.onMessages); err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	if err := library.Start(); err != nil {
+		return fmt.Errorf("start consumer: %w", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.library = library
+	return nil
+}
+
+// Ready is nil once Start has succeeded and until Stop.
+func (c *Consumer) Ready() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.library == nil {
+		return fmt.Errorf("%w: consumer %s is not started", ErrUnavailable, c.sub.Group)
+	}
+	return nil
+}
+
+// onMessages is the library's callback. It says ConsumeSuccess only: what must
+// come again has been sent back by then, with the broker's answer checked. The
+// library would take any answer for a yes, and lose the message
+// (apache/rocketmq-client-go#1106).
+func (c *Consumer) onMessages(_ context.Context, messages ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
+	for _, msg := range messages {
+		if !c.gate.enter() {
+			// Stop is under way. The library drops the queue before this callback is let
+			// go, so the result counts for nothing and the message comes again.
+			c.gate.waitOpen()
+			return consumer.ConsumeRetryLater, nil
+		}
+		settled := c.deliver(msg)
+		c.gate.leave()
+		if !settled {
+			c.gate.waitOpen()
+			return consumer.ConsumeRetryLater, nil
+		}
+	}
+	return consumer.ConsumeSuccess, nil
+}
+
+// deliver hands one message to the handler and settles it: false means that the
+// consumer was stopped before the message was handled, parked or sent back.
+func (c *Consumer) deliver(msg *primitive.MessageExt) bool {
+	m := incoming(msg)
+	err := c.attempt(m)
+	if err == nil {
+		return true
+	}
+	return c.sendBack(msg, m)
+}
+
+// attempt runs the handler, and parks m if that is what it asks for.
+func (c *Consumer) attempt(m Message) error {
+	ctx, cancel := context.WithTimeout(c.work, c.sub.HandlerTimeout)
+	defer cancel()
+	err := c.handle(ctx, m)
+	var permanent *PermanentError
+	if !errors.As(err, &permanent) {
+		return err
+	}
+	if err := c.park(ctx, m, permanent); err != nil {
+		c.client.logger().Warn("cannot park message", "group", c.sub.Group, "message_id", m.ID, "error", err)
+		return err
+	}
+	return nil
+}
+
+func (c *Consumer) park(ctx context.Context, m Message, why *PermanentError) error {
+	if c.sub.Parker == nil {
+		return fmt.Errorf("group %s has nowhere to park messages: %w", c.sub.Group, why)
+	}
+	id := strings.Join(m.Keys, " ")
+	if id == "" {
+		id = "message " + m.ID
+	}
+	err := c.sub.Parker.Park(ctx, Parked{Group: c.sub.Group, OrderID: id, Message: m, Reason: why.Reason, Detail: why.Error()})
+	if err == nil {
+		c.client.Metrics.countParked(c.sub.Group, why.Reason)
+	}
+	return err
+}
+
+// sendBack asks the broker to deliver the message again later, and goes on
+// asking until the broker has said yes: until then the message is held here, and
+// its queue's offset with it.
+func (c *Consumer) sendBack(msg *primitive.MessageExt, m Message) bool {
+	request := SendBackRequest{
+		Group: c.sub.Group, Topic: msg.Topic, BrokerName: msg.Queue.BrokerName,
+		CommitLogOffset: msg.CommitLogOffset, MessageID: msg.MsgId, MaxAttempts: c.sub.MaxAttempts,
+	}
+	pauses := &backoff.ExponentialBackOff{
+		InitialInterval: 200 * time.Millisecond, RandomizationFactor: 0.3, Multiplier: 1.6, MaxInterval: 5 * time.Second,
+	}
+	pauses.Reset()
+	for {
+		ctx, cancel := context.WithTimeout(c.work, 3*time.Second)
+		err := c.admin.SendBack(ctx, request)
+		cancel()
+		if err == nil {
+			return true
+		}
+		c.client.logger().Warn("cannot send message back, holding it", "group", c.sub.Group, "message_id", m.ID, "error", err)
+		select {
+		case <-c.gate.closing():
+			return false
+		case <-time.After(pauses.NextBackOff()):
+		}
+	}
+}
+
+// Stop lets running handlers finish until ctx ends, takes the consumer out of
+// its group, and closes the connections. Messages that were not handled come
+// again, at another member or at the next start. The library itself waits for
+// nothing: it would throw the running handlers' results away.
+func (c *Consumer) Stop(ctx context.Context) error {
+	err := c.gate.close(ctx)
+	c.stopWork()
+	c.mu.Lock()
+	library := c.library
+	c.library = nil
+	c.mu.Unlock()
+	if library != nil {
+		time.Sleep(settleTime)
+		err = errors.Join(err, library.Shutdown())
+	}
+	c.gate.open()
+	return errors.Join(err, c.admin.Close())
+}

@@ -1,0 +1,82 @@
+package mq
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics counts what producers and consumers do. A nil *Metrics counts nothing.
+type Metrics struct {
+	sent       *prometheus.CounterVec
+	half       *prometheus.CounterVec
+	checkBacks *prometheus.CounterVec
+	handled    *prometheus.CounterVec
+	duration   *prometheus.HistogramVec
+	parked     *prometheus.CounterVec
+}
+
+// NewMetrics registers the metrics with r.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		sent: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mq_messages_sent_total", Help: "Plain and delayed messages by outcome (ok, error).",
+		}, []string{"topic", "outcome"}),
+		half: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mq_half_messages_total",
+			Help: "Half messages by what became of them (commit, rollback, unknown, not_sent).",
+		}, []string{"topic", "outcome"}),
+		checkBacks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mq_check_backs_total", Help: "Check-backs by answer (commit, rollback, unknown).",
+		}, []string{"group", "answer"}),
+		handled: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mq_messages_handled_total", Help: "Deliveries by result (ok, retry, permanent).",
+		}, []string{"group", "topic", "result"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "mq_handle_duration_seconds", Help: "How long handlers took.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 12),
+		}, []string{"group", "topic"}),
+		parked: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mq_messages_parked_total", Help: "Whole messages that were parked, by reason.",
+		}, []string{"group", "reason"}),
+	}
+	r.MustRegister(m.sent, m.half, m.checkBacks, m.handled, m.duration, m.parked)
+	return m
+}
+
+func (m *Metrics) countSent(topic string, err error) {
+	if m == nil {
+		return
+	}
+	outcome := "ok"
+	if err != nil {
+		outcome = "error"
+	}
+	m.sent.WithLabelValues(topic, outcome).Inc()
+}
+
+func (m *Metrics) countHalf(topic, outcome string) {
+	if m != nil {
+		m.half.WithLabelValues(topic, outcome).Inc()
+	}
+}
+
+func (m *Metrics) countCheckBack(group string, answer TransactionState) {
+	if m != nil {
+		m.checkBacks.WithLabelValues(group, answer.String()).Inc()
+	}
+}
+
+func (m *Metrics) countHandled(group, topic, result string, took time.Duration) {
+	if m == nil {
+		return
+	}
+	m.handled.WithLabelValues(group, topic, result).Inc()
+	m.duration.WithLabelValues(group, topic).Observe(took.Seconds())
+}
+
+func (m *Metrics) countParked(group, reason string) {
+	if m != nil {
+		m.parked.WithLabelValues(group, reason).Inc()
+	}
+}

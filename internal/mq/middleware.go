@@ -1,0 +1,78 @@
+package mq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+)
+
+// Recover turns a panic of the handler into an error, so that the message is
+// redelivered. In the client library a panicking callback freezes the queue for
+// 15 minutes.
+func Recover() Middleware {
+	return func(next Handler) Handler {
+		return func(ctx context.Context, m Message) (err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					err = fmt.Errorf("handler panicked: %v\n%s", p, debug.Stack())
+				}
+			}()
+			return next(ctx, m)
+		}
+	}
+}
+
+// Log writes a line for every delivery: quiet for what went well, a warning for
+// what comes again or is parked.
+func Log(log *slog.Logger, group string) Middleware {
+	return func(next Handler) Handler {
+		return func(ctx context.Context, m Message) error {
+			err := next(ctx, m)
+			level, text := slog.LevelDebug, "message handled"
+			switch {
+			case isPermanent(err):
+				level, text = slog.LevelWarn, "message is parked"
+			case err != nil:
+				level, text = slog.LevelWarn, "message comes again"
+			}
+			if log.Enabled(ctx, level) {
+				attrs := []slog.Attr{
+					slog.String("group", group), slog.String("topic", m.Topic), slog.String("tag", m.Tag),
+					slog.Any("keys", m.Keys), slog.String("message_id", m.ID), slog.Int("attempt", m.Attempt),
+				}
+				if err != nil {
+					attrs = append(attrs, slog.Any("error", err))
+				}
+				log.LogAttrs(ctx, level, text, attrs...)
+			}
+			return err
+		}
+	}
+}
+
+// Measure counts deliveries by result and how long they took.
+func Measure(metrics *Metrics, group string) Middleware {
+	return func(next Handler) Handler {
+		return func(ctx context.Context, m Message) error {
+			begin := time.Now()
+			err := next(ctx, m)
+			result := "ok"
+			switch {
+			case isPermanent(err):
+				result = "permanent"
+			case err != nil:
+				result = "retry"
+			}
+			metrics.countHandled(group, m.Topic, result, time.Since(begin))
+			return err
+		}
+	}
+}
+
+func isPermanent(err error) bool {
+	var permanent *PermanentError
+	return errors.As(err, &permanent)
+}

@@ -1,0 +1,167 @@
+package mq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/apache/rocketmq-client-go/v2/primitive"
+	"github.com/apache/rocketmq-client-go/v2/producer"
+)
+
+// delayTableAge is how long the broker's table of delay levels is believed. The
+// table changes only when the broker restarts.
+const delayTableAge = 30 * time.Second
+
+// libraryProducer is what of the library's producers is used.
+type libraryProducer interface {
+	SendSync(ctx context.Context, mq ...*primitive.Message) (*primitive.SendResult, error)
+	Shutdown() error
+}
+
+// Producer sends plain and delayed messages. It is safe for concurrent use; a
+// process needs one.
+type Producer struct {
+	client Client
+	group  string
+	topics []string
+	admin  *Admin
+	sends  *sending
+
+	mu      sync.Mutex
+	library libraryProducer // nil until started
+
+	delays    sync.Mutex // held while the table is fetched, so that one caller does it
+	levels    DelayLevels
+	fetchedAt time.Time
+}
+
+// NewProducer makes a producer of the group. The topics are those that it will
+// send to: Start waits until they exist.
+func NewProducer(c Client, group string, topics ...string) *Producer {
+	return &Producer{client: c, group: group, topics: topics, admin: NewAdmin(c.NameServers), sends: newSending()}
+}
+
+// Start returns when the producer can send, and tries until then: the name
+// server answers and the topics exist. The error is that of ctx.
+func (p *Producer) Start(ctx context.Context) error {
+	return p.client.untilStarted(ctx, "producer "+p.group, p.startOnce)
+}
+
+func (p *Producer) startOnce(ctx context.Context) error {
+	for _, topic := range p.topics {
+		if err := p.admin.CheckTopic(ctx, topic); err != nil {
+			return err
+		}
+	}
+	library, err := producer.NewDefaultProducer(
+		producer.WithGroupName(p.group),
+		producer.WithInstanceName(p.client.instance("producer")),
+		producer.WithNsResolver(p.client.resolver()),
+		producer.WithRetry(sendRetries),
+	)
+	if err != nil {
+		return fmt.Errorf("make producer: %w", err)
+	}
+	if err := library.Start(); err != nil {
+		return fmt.Errorf("start producer: %w", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.library = library
+	return nil
+}
+
+// Ready is nil once Start has succeeded and until Stop.
+func (p *Producer) Ready() error {
+	_, err := p.started()
+	return err
+}
+
+func (p *Producer) started() (libraryProducer, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.library == nil {
+		return nil, fmt.Errorf("%w: %w: producer %s is not started", ErrNotSent, ErrUnavailable, p.group)
+	}
+	return p.library, nil
+}
+
+// Send sends m and returns when the broker has stored it. An error wraps
+// ErrUnavailable; unless it wraps ErrNotSent too, the message may be on the
+// broker all the same.
+func (p *Producer) Send(ctx context.Context, m Message) error {
+	return p.send(ctx, m, 0)
+}
+
+// SendDelayed sends m so that the broker delivers it after d, which must be one
+// of the broker's delay levels: else the error is an *UnsupportedDelayError and
+// nothing was sent.
+func (p *Producer) SendDelayed(ctx context.Context, m Message, d time.Duration) error {
+	level, err := p.level(ctx, d)
+	if err != nil {
+		return err
+	}
+	return p.send(ctx, m, level)
+}
+
+// CheckDelay is nil if the broker can deliver after exactly d, an
+// *UnsupportedDelayError if it cannot, and wraps ErrUnavailable if it could not
+// be asked.
+func (p *Producer) CheckDelay(ctx context.Context, d time.Duration) error {
+	_, err := p.level(ctx, d)
+	return err
+}
+
+// level looks d up in the table of the broker that will deliver: the table is
+// its configuration, and a level above its end is silently clamped there.
+func (p *Producer) level(ctx context.Context, d time.Duration) (int, error) {
+	p.delays.Lock()
+	defer p.delays.Unlock()
+	if age := time.Since(p.fetchedAt); p.fetchedAt.IsZero() || age > delayTableAge {
+		levels, err := p.admin.DelayLevels(ctx)
+		switch {
+		case err == nil:
+			p.levels, p.fetchedAt = levels, time.Now()
+		case p.fetchedAt.IsZero():
+			return 0, fmt.Errorf("%w: read the broker's delay levels: %w", ErrNotSent, err)
+		} // else the old table is still the best guess
+	}
+	return p.levels.Level(d)
+}
+
+func (p *Producer) send(ctx context.Context, m Message, level int) (err error) {
+	ctx, end := startSend(ctx, p.client.tracer(), &m)
+	defer func() {
+		end(err)
+		p.client.Metrics.countSent(m.Topic, err)
+	}()
+	library, err := p.started()
+	if err != nil {
+		return err
+	}
+	msg, err := outgoing(m)
+	if err != nil {
+		return err
+	}
+	if level > 0 {
+		msg.WithDelayTimeLevel(level)
+	}
+	return p.sends.run(ctx, func() error { return check(library.SendSync(ctx, msg)) })
+}
+
+// Stop turns new sends away, waits for those under way until ctx ends, and
+// closes the connections. It may be called at any time, and twice.
+func (p *Producer) Stop(ctx context.Context) error {
+	err := p.sends.drain(ctx)
+	p.mu.Lock()
+	library := p.library
+	p.library = nil
+	p.mu.Unlock()
+	if library != nil {
+		err = errors.Join(err, library.Shutdown())
+	}
+	return errors.Join(err, p.admin.Close())
+}

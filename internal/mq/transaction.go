@@ -1,0 +1,334 @@
+package mq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/apache/rocketmq-client-go/v2/primitive"
+	"github.com/apache/rocketmq-client-go/v2/producer"
+)
+
+// checkTimeout bounds one check-back: the library answers them one after the
+// other on one goroutine, so a slow one holds up all behind it.
+const checkTimeout = 2 * time.Second
+
+// onlineTimeout is how long a new transaction producer may take to show up in
+// the broker's list. The library's first heartbeat comes after one second, the
+// next only after thirty.
+const onlineTimeout = 4 * time.Second
+
+// propertyWarmUp marks the half message that is sent right after the start, and
+// always rolled back.
+const propertyWarmUp = "warm-up"
+
+type libraryTransactionProducer interface {
+	SendMessageInTransaction(ctx context.Context, mq *primitive.Message) (*primitive.TransactionSendResult, error)
+	Shutdown() error
+}
+
+// TransactionProducer sends half messages and runs the local transactions that
+// decide about them. A process needs one, for as long as it lives; every
+// process of the group may be asked by check-back about any half message of it.
+type TransactionProducer struct {
+	client   Client
+	group    string
+	topics   []string
+	listener TransactionListener
+	admin    *Admin
+	sends    *sending
+	calls    sync.Map // *primitive.Message → *localCall: the library passes the same pointer back
+
+	mu      sync.Mutex
+	library libraryTransactionProducer // nil until started
+}
+
+// NewTransactionProducer makes a transaction producer of the group. The topics
+// are those that it will send half messages to.
+func NewTransactionProducer(c Client, group string, l TransactionListener, topics ...string) *TransactionProducer {
+	return &TransactionProducer{
+		client: c, group: group, topics: topics, listener: l,
+		admin: NewAdmin(c.NameServers), sends: newSending(),
+	}
+}
+
+// Start returns when half messages can be sent and check-backs arrive, and tries
+// until then. The error is that of ctx.
+func (p *TransactionProducer) Start(ctx context.Context) error {
+	return p.client.untilStarted(ctx, "transaction producer "+p.group, p.startOnce)
+}
+
+// startOnce makes a client and warms it up. Heartbeats, by which the broker
+// learns whom to ask, go only to brokers that the client already knows, and it
+// learns of them by its first send: without one within the first second no
+// check-back arrives for 30 seconds.
+func (p *TransactionProducer) startOnce(ctx context.Context) error {
+	for _, topic := range p.topics {
+		if err := p.admin.CheckTopic(ctx, topic); err != nil {
+			return err
+		}
+	}
+	instance := p.client.instance("transactions")
+	library, err := producer.NewTransactionProducer(libraryListener{p},
+		producer.WithGroupName(p.group),
+		producer.WithInstanceName(instance),
+		producer.WithNsResolver(p.client.resolver()),
+		producer.WithRetry(sendRetries),
+	)
+	if err != nil {
+		return fmt.Errorf("make transaction producer: %w", err)
+	}
+	if err := library.Start(); err != nil {
+		return fmt.Errorf("start transaction producer: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, onlineTimeout)
+	defer cancel()
+	if err := p.warmUp(ctx, library, instance); err != nil {
+		return errors.Join(err, library.Shutdown())
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.library = library
+	return nil
+}
+
+func (p *TransactionProducer) warmUp(ctx context.Context, library libraryTransactionProducer, instance string) error {
+	for _, topic := range p.topics {
+		msg := primitive.NewMessage(topic, []byte("{}"))
+		msg.WithProperty(propertyWarmUp, "true")
+		err := p.sends.run(ctx, func() error {
+			_, err := library.SendMessageInTransaction(ctx, msg)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("warm up: %w", err)
+		}
+	}
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		online, err := p.admin.ProducerOnline(ctx, p.group, p.topics[0], instance)
+		if online {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(errors.New("the broker does not know this producer, so no check-back would arrive"), err)
+		case <-ticker.C:
+		}
+	}
+}
+
+// Ready is nil once Start has succeeded and until Stop.
+func (p *TransactionProducer) Ready() error {
+	_, err := p.started()
+	return err
+}
+
+func (p *TransactionProducer) started() (libraryTransactionProducer, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.library == nil {
+		return nil, fmt.Errorf("%w: %w: transaction producer %s is not started", ErrNotSent, ErrUnavailable, p.group)
+	}
+	return p.library, nil
+}
+
+// SendInTransaction sends m as a half message and, when the broker has stored
+// it, calls the listener's ExecuteLocalTransaction with m and arg. Its result is
+// what SendInTransaction returns:
+//
+//	StateCommit, nil     the local transaction is committed and the message will
+//	                     be delivered, by the check-back if the commit gets lost
+//	StateRollback, err   nothing was committed and the message is dropped; err is
+//	                     the listener's
+//	StateUnknown, err    the check-back will decide; err is the listener's
+//
+// If the half message could not be stored, or ctx ended before the local
+// transaction began, the state is StateRollback and err wraps ErrNotSent: the
+// local transaction did not run and never will.
+func (p *TransactionProducer) SendInTransaction(ctx context.Context, m Message, arg any) (state TransactionState, err error) {
+	ctx, end := startSend(ctx, p.client.tracer(), &m)
+	defer func() {
+		end(err)
+		outcome := state.String()
+		if errors.Is(err, ErrNotSent) {
+			outcome = "not_sent"
+		}
+		p.client.Metrics.countHalf(m.Topic, outcome)
+	}()
+	library, err := p.started()
+	if err != nil {
+		return StateRollback, err
+	}
+	msg, err := outgoing(m)
+	if err != nil {
+		return StateRollback, err
+	}
+	call := &localCall{ctx: ctx, message: m, arg: arg, done: make(chan struct{})}
+	if err := p.sends.start(ctx, func() { p.sendHalf(library, msg, call) }); err != nil {
+		return StateRollback, err
+	}
+	select {
+	case <-call.done:
+	case <-ctx.Done():
+		call.finish(false, StateRollback, fmt.Errorf("%w: %w: no answer in time: %w", ErrNotSent, ErrUnavailable, ctx.Err()))
+		<-call.done // a local transaction that has begun keeps to the same deadline
+	}
+	return call.state, call.err
+}
+
+// sendHalf runs until the half message is ended; the caller is answered as soon
+// as the local transaction is.
+func (p *TransactionProducer) sendHalf(library libraryTransactionProducer, msg *primitive.Message, call *localCall) {
+	p.calls.Store(msg, call)
+	defer p.calls.Delete(msg)
+	err := guarded(func() error {
+		result, err := library.SendMessageInTransaction(call.ctx, msg)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		// With another status than OK the library has not called the listener, has
+		// rolled back, and says nil all the same.
+		return check(result.SendResult, nil)
+	})
+	if err == nil {
+		err = fmt.Errorf("%w: the local transaction was not called", ErrUnavailable)
+	}
+	// Takes effect only if the listener was not called: then nobody will call it.
+	call.finish(false, StateRollback, fmt.Errorf("%w: %w", ErrNotSent, err))
+}
+
+// localCall hands the caller's context and argument to ExecuteLocalTransaction
+// and its result back. Whoever comes first, the listener or the caller's
+// deadline, decides whether the local transaction runs at all.
+type localCall struct {
+	ctx     context.Context
+	message Message
+	arg     any
+
+	mu    sync.Mutex
+	begun bool
+	ended bool
+	done  chan struct{}
+	state TransactionState // valid when done is closed
+	err   error
+}
+
+// begin claims the call for the listener; false means that the caller has given up.
+func (c *localCall) begin() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return false
+	}
+	c.begun = true
+	return true
+}
+
+// finish sets the result once. Others than the listener can do so only before it
+// has begun.
+func (c *localCall) finish(byListener bool, state TransactionState, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended || c.begun && !byListener {
+		return
+	}
+	c.ended, c.state, c.err = true, state, err
+	close(c.done)
+}
+
+// Stop turns new half messages away, waits until those under way are ended or
+// ctx ends, and closes the connections; half messages that are left are decided
+// by check-back at another process of the group, or at the next.
+func (p *TransactionProducer) Stop(ctx context.Context) error {
+	err := p.sends.drain(ctx)
+	p.mu.Lock()
+	library := p.library
+	p.library = nil
+	p.mu.Unlock()
+	if library != nil {
+		err = errors.Join(err, library.Shutdown())
+	}
+	return errors.Join(err, p.admin.Close())
+}
+
+// libraryListener is what the library calls. No panic gets past it: in
+// CheckLocalTransaction one would end the process, or the goroutine that answers
+// all check-backs.
+type libraryListener struct{ p *TransactionProducer }
+
+// ExecuteLocalTransaction runs synchronously within SendMessageInTransaction,
+// with the pointer that was given to it.
+func (l libraryListener) ExecuteLocalTransaction(msg *primitive.Message) primitive.LocalTransactionState {
+	value, ok := l.p.calls.Load(msg)
+	if !ok { // the warm-up
+		return primitive.RollbackMessageState
+	}
+	call := value.(*localCall)
+	if !call.begin() {
+		return primitive.RollbackMessageState
+	}
+	// From here on the caller's departure must not tear a COMMIT in two; its
+	// deadline still holds.
+	ctx := context.WithoutCancel(call.ctx)
+	if deadline, ok := call.ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline)
+		defer cancel()
+	}
+	state, err := l.execute(ctx, call)
+	call.finish(true, state, err)
+	return libraryState(state)
+}
+
+func (l libraryListener) execute(ctx context.Context, call *localCall) (state TransactionState, err error) {
+	defer func() {
+		if p := recover(); p != nil { // it may have committed before
+			state, err = StateUnknown, fmt.Errorf("local transaction panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	state, err = l.p.listener.ExecuteLocalTransaction(ctx, call.message, call.arg)
+	if state != StateCommit && err == nil {
+		err = fmt.Errorf("local transaction ended as %s without an error", state)
+	}
+	return state, err
+}
+
+// CheckLocalTransaction runs on the library's single check-back goroutine.
+func (l libraryListener) CheckLocalTransaction(msg *primitive.MessageExt) primitive.LocalTransactionState {
+	if msg.GetProperty(propertyWarmUp) != "" {
+		return primitive.RollbackMessageState
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
+	defer cancel()
+	state := l.check(ctx, msg)
+	l.p.client.Metrics.countCheckBack(l.p.group, state)
+	return libraryState(state)
+}
+
+func (l libraryListener) check(ctx context.Context, msg *primitive.MessageExt) (state TransactionState) {
+	defer func() {
+		if p := recover(); p != nil {
+			l.p.client.logger().Error("check-back panicked", "panic", p, "stack", string(debug.Stack()))
+			state = StateUnknown
+		}
+	}()
+	return l.p.listener.CheckLocalTransaction(ctx, incoming(msg))
+}
+
+// libraryState translates; the library's name for unknown changes with its
+// version.
+func libraryState(s TransactionState) primitive.LocalTransactionState {
+	switch s {
+	case StateCommit:
+		return primitive.CommitMessageState
+	case StateRollback:
+		return primitive.RollbackMessageState
+	default:
+		return primitive.UnknowState
+	}
+}

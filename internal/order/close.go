@@ -1,0 +1,111 @@
+package order
+
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/sync/errgroup"
+
+	eventv1 "orderflow/api/proto/event/v1"
+	"orderflow/internal/apierror"
+	"orderflow/internal/event"
+)
+
+// MaxClose is the most orders that one CloseIfUnpaid may name.
+const MaxClose = event.MaxEvents
+
+// closeAtOnce is how many orders of one call are closed at the same time.
+const closeAtOnce = 8
+
+// CloseOutcome is how an order stands after CloseIfUnpaid.
+type CloseOutcome int
+
+// The outcomes.
+const (
+	OutcomeUnknown CloseOutcome = iota // there is no such order
+	OutcomeClosed                      // closed, now or before
+	OutcomePaid                        // paid
+	OutcomeNotDue                      // unpaid, and its window has not ended
+)
+
+// CloseResult is the answer for one order.
+type CloseResult struct {
+	OrderID string
+	Outcome CloseOutcome
+	Reason  CloseReason // if closed
+	DueAt   int64       // milliseconds since the Unix epoch; 0 if unknown
+}
+
+// CloseIfUnpaid closes each of the orders whose payment window has ended and
+// which is not paid, and says how each one stands, in the order of ids. It is the
+// one place where a timeout is decided, for the timer and for whoever else asks.
+// It can be repeated; the errors are those of the proto.
+func (s *Service) CloseIfUnpaid(ctx context.Context, ids []string) ([]CloseResult, error) {
+	var v apierror.Violations
+	if len(ids) < 1 || len(ids) > MaxClose {
+		v.Add("order_ids", "must be 1 to %d ids, got %d", MaxClose, len(ids))
+	}
+	for i, id := range ids {
+		if !event.IsOrderID(id) && len(ids) <= MaxClose {
+			v.Add(fieldAt("order_ids", i), "must be a UUID in its canonical form")
+		}
+	}
+	if err := v.Err(); err != nil {
+		return nil, err
+	}
+	results := make([]CloseResult, len(ids))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(closeAtOnce)
+	for i, id := range ids {
+		group.Go(func() (err error) {
+			results[i], err = s.closeIfUnpaid(ctx, id)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, forClient(err)
+	}
+	return results, nil
+}
+
+func (s *Service) closeIfUnpaid(ctx context.Context, id string) (CloseResult, error) {
+	for range maxDecisions {
+		o, found, err := s.store.find(ctx, id)
+		if err != nil {
+			return CloseResult{}, err
+		}
+		if !found {
+			return CloseResult{OrderID: id, Outcome: OutcomeUnknown}, nil
+		}
+		result := CloseResult{OrderID: id, DueAt: o.ExpiresAt, Reason: o.CloseReason}
+		switch {
+		case o.Status == Closed:
+			result.Outcome = OutcomeClosed
+			return result, nil
+		case o.Status == Paid:
+			result.Outcome = OutcomePaid
+			return result, nil
+		case s.clock.Now().UnixMilli() < o.ExpiresAt:
+			result.Outcome = OutcomeNotDue
+			return result, nil
+		}
+		err = s.expire(ctx, o)
+		if err == nil {
+			result.Outcome, result.Reason = OutcomeClosed, Timeout
+			return result, nil
+		}
+		if !errors.Is(err, errStale) { // stale: it was paid, closed or extended meanwhile
+			return CloseResult{}, err
+		}
+	}
+	return CloseResult{}, errContention()
+}
+
+// expire closes an order whose window has ended.
+func (s *Service) expire(ctx context.Context, o Order) error {
+	e := s.eventOf(o)
+	e.CloseReason = eventv1.CloseReason_CLOSE_REASON_TIMEOUT
+	return s.transition(ctx, event.TagClosed, e, localTransaction{apply: func(tx *Tx) error {
+		return tx.move(o.ID, transitionExpire(), nil, tx.expired())
+	}})
+}

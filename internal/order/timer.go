@@ -1,0 +1,65 @@
+package order
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	eventv1 "orderflow/api/proto/event/v1"
+	"orderflow/internal/event"
+	"orderflow/internal/mq"
+)
+
+// timer is the delay message of an order that is being placed: the broker will
+// deliver it when the payment window ends, whatever becomes of this process.
+type timer struct {
+	cancel context.CancelFunc
+	sent   chan struct{} // closed when err is valid
+	err    error
+}
+
+// sendTimer starts to send the order's timer. It goes out before the database
+// transaction opens: sent after it, a crash in between would leave an order that
+// never expires. A timer whose order never came to be does nothing.
+func (s *Service) sendTimer(ctx context.Context, o Order) *timer {
+	ctx, cancel := context.WithCancel(ctx)
+	t := &timer{cancel: cancel, sent: make(chan struct{})}
+	go func() {
+		defer close(t.sent)
+		t.err = s.sendPaymentTimeout(ctx, o)
+	}()
+	return t
+}
+
+// sendPaymentTimeout sends the delay message. Its due time is the order's
+// expires_at, by which inventory recognises it.
+func (s *Service) sendPaymentTimeout(ctx context.Context, o Order) error {
+	body, err := event.EncodePaymentTimeouts(o.ExpiresAt, &eventv1.PaymentTimeout{OrderId: o.ID})
+	if err != nil {
+		return err
+	}
+	err = s.timers.SendDelayed(ctx, mq.Message{
+		Topic: s.names.OrderTimeouts, Tag: string(event.TagTimeout), Keys: []string{o.ID}, Body: body,
+	}, time.Duration(o.WindowMs)*time.Millisecond)
+	if err != nil {
+		return fmt.Errorf("send timer: %w", err)
+	}
+	return nil
+}
+
+// acknowledged waits until the broker has the timer. Without it the order is
+// refused.
+func (t *timer) acknowledged(ctx context.Context) error {
+	select {
+	case <-t.sent:
+		return t.err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: timer: %w", mq.ErrUnavailable, ctx.Err())
+	}
+}
+
+// abandon ends the send if it is still under way, and waits for it.
+func (t *timer) abandon() {
+	t.cancel()
+	<-t.sent
+}

@@ -1,0 +1,120 @@
+package order
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"orderflow/internal/clock"
+	"orderflow/internal/crashpoint"
+	"orderflow/internal/database"
+	"orderflow/internal/event"
+	"orderflow/internal/mq"
+)
+
+// settleTimeout bounds the attempt to learn at once what became of a failed
+// COMMIT. If it does not succeed, the check-back will.
+const settleTimeout = time.Second
+
+// localTransaction is the work that SendInTransaction hands to
+// ExecuteLocalTransaction.
+type localTransaction struct {
+	barrier string                      // id of the half message
+	timeout time.Duration               // how long it may take from the start
+	ready   func(context.Context) error // what else the broker must have acknowledged before; may be nil
+	apply   func(tx *Tx) error          // the effect; whatever it returns goes back to the caller
+}
+
+// Listener decides about order-srv's half messages: it runs local transactions
+// and answers check-backs. It implements mq.TransactionListener.
+type Listener struct {
+	store *Store
+	clock clock.Clock
+	crash *crashpoint.Point
+	log   *slog.Logger
+}
+
+var _ mq.TransactionListener = (*Listener)(nil)
+
+// NewListener makes a listener over the store.
+func NewListener(store *Store, clk clock.Clock, crash *crashpoint.Point, log *slog.Logger) *Listener {
+	return &Listener{store: store, clock: clk, crash: crash, log: log}
+}
+
+// ExecuteLocalTransaction commits the barrier row and the effect in one database
+// transaction:
+//
+//	the COMMIT succeeded         commit the half message
+//	anything failed before it    roll the half message back
+//	the COMMIT itself failed     nobody knows; ask the barrier, and if that is not
+//	                             to be had either, leave it to the check-back
+func (l *Listener) ExecuteLocalTransaction(ctx context.Context, m mq.Message, arg any) (mq.TransactionState, error) {
+	work, ok := arg.(*localTransaction)
+	if !ok {
+		return mq.StateRollback, fmt.Errorf("local transaction of %v got a %T", m.Keys, arg)
+	}
+	ctx, cancel := context.WithTimeout(ctx, work.timeout)
+	defer cancel()
+	if work.ready != nil {
+		if err := work.ready(ctx); err != nil {
+			return mq.StateRollback, err
+		}
+	}
+	l.crash.Hit(crashpoint.OrderBeforeTransaction)
+	err := l.store.inTx(ctx, func(tx *Tx) error {
+		if err := tx.insertBarrier(work.barrier); err != nil {
+			return err
+		}
+		return work.apply(tx)
+	})
+	switch {
+	case err == nil:
+		l.crash.Hit(crashpoint.OrderAfterCommit)
+		return mq.StateCommit, nil
+	case errors.Is(err, database.ErrUnknownOutcome):
+		return l.settle(ctx, m, work, err)
+	default:
+		return mq.StateRollback, err
+	}
+}
+
+// settle finds out what became of a COMMIT that failed, with the check-back's own
+// question. A plain read would prove nothing: the COMMIT may still be running on
+// the server, but then the barrier's insert waits for it.
+func (l *Listener) settle(ctx context.Context, m mq.Message, work *localTransaction, failed error) (mq.TransactionState, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	result, err := l.store.resolveBarrier(ctx, work.barrier)
+	switch {
+	case err != nil:
+		l.log.WarnContext(ctx, "commit failed, outcome left to the check-back", "keys", m.Keys, "error", failed, "settling", err)
+		return mq.StateUnknown, failed
+	case result == committed:
+		return mq.StateCommit, nil
+	default:
+		return mq.StateRollback, failed
+	}
+}
+
+// CheckLocalTransaction answers what became of a half message, at whichever
+// process the broker asks: the barrier row is the only witness. If there is none
+// it inserts one, so that a local transaction that is still running anywhere must
+// fail: "no row" alone would not mean "rolled back".
+func (l *Listener) CheckLocalTransaction(ctx context.Context, m mq.Message) mq.TransactionState {
+	id := m.Properties[event.PropertyBarrier]
+	if !event.IsOrderID(id) { // barrier ids are UUIDs too
+		l.log.ErrorContext(ctx, "check-back for a half message without a barrier id", "topic", m.Topic, "keys", m.Keys)
+		return mq.StateUnknown
+	}
+	result, err := l.store.resolveBarrier(ctx, id)
+	if err != nil {
+		l.log.WarnContext(ctx, "check-back cannot be answered yet", "keys", m.Keys, "error", err)
+		return mq.StateUnknown
+	}
+	if result == committed {
+		return mq.StateCommit
+	}
+	return mq.StateRollback
+}
