@@ -9,11 +9,13 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/fstest"
+	"time"
 )
 
 type grammar struct {
-	Serve   serve   `cmd:"" help:"Run."`
-	Version version `cmd:"" help:"Print."`
+	Serve  serve  `cmd:"" help:"Run."`
+	Broken broken `cmd:"" help:"Fail."`
 }
 
 type serve struct {
@@ -24,14 +26,14 @@ type serve struct {
 	Log
 }
 
-type version struct{}
+type broken struct{}
 
 func (s serve) Run(ctx context.Context, out Output) error {
 	fmt.Fprintln(out.Stdout, "served", s.ConsumerConcurrency, s.NameServers)
 	return ctx.Err()
 }
 
-func (version) Run() error { return errors.New("no version") }
+func (broken) Run() error { return errors.New("no luck") }
 
 // run runs the program and returns the exit code and what it wrote.
 func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
@@ -51,7 +53,7 @@ func TestExitCodes(t *testing.T) {
 		code int
 	}{
 		{"it works", []string{"serve", "--database-url", url}, ExitOK},
-		{"it fails", []string{"version"}, ExitFailed},
+		{"it fails", []string{"broken"}, ExitFailed},
 		{"help", []string{"--help"}, ExitOK},
 		{"help of a command with required flags", []string{"serve", "--help"}, ExitOK},
 		{"unknown flag", []string{"serve", "--nonsense"}, ExitUsage},
@@ -129,5 +131,51 @@ func TestHelpHidesTheCrashPoint(t *testing.T) {
 	_, stdout, _ := run(t, "serve", "--help")
 	if strings.Contains(stdout, "crash-point") || !strings.Contains(stdout, "--topic-prefix") || !strings.Contains(stdout, "PROG_TOPIC_PREFIX") {
 		t.Errorf("help:\n%s", stdout)
+	}
+}
+
+func TestWaitTriesAgainWhileTimeMends(t *testing.T) {
+	var stderr bytes.Buffer
+	out := Output{Stderr: &stderr}
+	down, wrong := errors.New("down"), errors.New("wrong")
+	mends := func(err error) bool { return errors.Is(err, down) }
+
+	tries := 0
+	err := Wait{Wait: time.Minute}.Until(t.Context(), out, mends, func(context.Context) error {
+		tries++
+		if tries == 1 {
+			return down
+		}
+		return nil
+	})
+	if err != nil || tries != 2 || stderr.String() != "not yet: down\n" {
+		t.Errorf("got %v after %d tries, stderr %q", err, tries, stderr.String())
+	}
+	if err := (Wait{Wait: time.Minute}).Until(t.Context(), out, mends, func(context.Context) error { return wrong }); err != wrong {
+		t.Errorf("got %v, want the error that time does not mend at once", err)
+	}
+	if err := (Wait{}).Until(t.Context(), out, mends, func(context.Context) error { return down }); err != down {
+		t.Errorf("got %v, want the error at once when there is no wait", err)
+	}
+}
+
+func TestMigrateTwice(t *testing.T) {
+	files := fstest.MapFS{"sqlite/00001_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t (id INTEGER);\n")}}
+	m := Migrate{Database: Database{DatabaseURL("sqlite:" + t.TempDir() + "/test.db")}}
+	for _, want := range []string{"1 migrations applied", "0 migrations applied"} {
+		var stdout bytes.Buffer
+		if err := m.Apply(t.Context(), files, Output{Stdout: &stdout}); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("got %q, want %q", stdout.String(), want)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	var stdout bytes.Buffer
+	if err := (Version{}).Run(Output{Stdout: &stdout}); err != nil || !strings.Contains(stdout.String(), "go1.") {
+		t.Errorf("got %v, %q", err, stdout.String())
 	}
 }

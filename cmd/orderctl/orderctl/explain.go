@@ -1,0 +1,36 @@
+package orderctl
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/status"
+)
+
+// explain says what went wrong: the message and the reason, every field that is
+// wrong on a line of its own, and whether to repeat the call.
+func explain(err error) string {
+	// status.FromError would put the text of every wrapper into the message.
+	var answer interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, &answer) {
+		return err.Error()
+	}
+	st := answer.GRPCStatus()
+	text := fmt.Sprintf("%s: %s", st.Code(), st.Message())
+	var more []string
+	for _, detail := range st.Details() {
+		switch d := detail.(type) {
+		case *errdetails.ErrorInfo:
+			text = fmt.Sprintf("%s (%s): %s", st.Code(), d.GetReason(), st.Message())
+		case *errdetails.BadRequest:
+			for _, f := range d.GetFieldViolations() {
+				more = append(more, fmt.Sprintf("  %s: %s", f.GetField(), f.GetDescription()))
+			}
+		case *errdetails.RetryInfo:
+			more = append(more, fmt.Sprintf("  repeat the call in %v", d.GetRetryDelay().AsDuration()))
+		}
+	}
+	return strings.Join(append([]string{text}, more...), "\n")
+}
