@@ -309,7 +309,19 @@ func TestAdminRealSendBack(t *testing.T) {
 	message := realMessage(t, a, topic)
 	waitForMessages(ctx, t, a, topic, 1)
 	if lag, err := a.Lag(ctx, group, topic); lag != 1 || err != nil {
-		t.Errorf("Lag = %d, %v", lag, err)
+		t.Errorf("Lag = %d, %v; want 1", lag, err)
+	}
+	masters, _, err := a.routeMasters(ctx, topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.call(ctx, masters[0].addr, remoting.RequestUpdateOffset, map[string]string{
+		"consumerGroup": group, "topic": topic, "queueId": "0", "commitOffset": "1",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if lag, err := a.Lag(ctx, group, topic); lag != 0 || err != nil {
+		t.Errorf("Lag = %d, %v; want 0 after the acknowledgement", lag, err)
 	}
 
 	message.Group = group

@@ -271,7 +271,8 @@ func (a *Admin) connected(ctx context.Context, addr string, code int,
 		return false, err
 	}
 	return slices.ContainsFunc(connections.Set, func(c remoting.Connection) bool {
-		return c.ClientID == clientID
+		// The client library puts its address before the instance name.
+		return c.ClientID == clientID || strings.HasSuffix(c.ClientID, "@"+clientID)
 	}), nil
 }
 
