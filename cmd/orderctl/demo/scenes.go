@@ -1,0 +1,163 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	inventoryv1 "orderflow/api/proto/inventory/v1"
+	orderv1 "orderflow/api/proto/order/v1"
+)
+
+// scene is one part of the story.
+type scene struct {
+	title string
+	play  func(context.Context, *stage) error
+}
+
+func scenes() []scene {
+	return []scene{
+		{"an order that is paid: its stock is sold", paid},
+		{"an order that nobody pays: the stock comes back when the window ends", unpaid},
+		{"an order without enough stock: closed at once, the line named", outOfStock},
+		{"decoupling: an order placed while inventory-srv is down", decoupled},
+	}
+}
+
+func paid(ctx context.Context, s *stage) error {
+	sku := s.sku("keyboard")
+	if err := s.receive(ctx, sku, 10, 2); err != nil {
+		return err
+	}
+	o, err := s.place(ctx, sku, 2, nil)
+	if err != nil {
+		return err
+	}
+	if o, err = s.await(ctx, o.GetOrderId(), "inventory reserves", isReserved); err != nil {
+		return err
+	}
+	if err := s.pay(ctx, o); err != nil {
+		return err
+	}
+	if _, err := s.await(ctx, o.GetOrderId(), "inventory sells", isSold); err != nil {
+		return err
+	}
+	return s.showStock(ctx, sku)
+}
+
+func unpaid(ctx context.Context, s *stage) error {
+	sku := s.sku("monitor")
+	if err := s.receive(ctx, sku, 5, 0); err != nil {
+		return err
+	}
+	o, err := s.place(ctx, sku, 3, nil)
+	if err != nil {
+		return err
+	}
+	if _, err := s.await(ctx, o.GetOrderId(), "inventory reserves", isReserved); err != nil {
+		return err
+	}
+	if err := s.showStock(ctx, sku); err != nil {
+		return err
+	}
+	s.story.say(fmt.Sprintf("nobody pays; the timer is due at %s", o.GetExpiresAt().AsTime().Local().Format("15:04:05.000")))
+	closed, err := s.await(ctx, o.GetOrderId(), "the timer comes, the order closes, the stock is returned", isReleased)
+	if err != nil {
+		return err
+	}
+	if closed.GetUpdatedAt().AsTime().Before(o.GetExpiresAt().AsTime()) {
+		return errors.New("the order was closed before its window ended")
+	}
+	return s.showStock(ctx, sku)
+}
+
+func outOfStock(ctx context.Context, s *stage) error {
+	sku := s.sku("webcam")
+	if err := s.receive(ctx, sku, 1, 0); err != nil {
+		return err
+	}
+	o, err := s.place(ctx, sku, 4, nil)
+	if err != nil {
+		return err
+	}
+	o, err = s.await(ctx, o.GetOrderId(), "inventory rejects", func(o *orderv1.Order) bool {
+		return o.GetCloseReason() == orderv1.CloseReason_CLOSE_REASON_OUT_OF_STOCK
+	})
+	if err != nil {
+		return err
+	}
+	line := o.GetLines()[0]
+	if line.GetShortage() == nil {
+		return errors.New("the short line is not named")
+	}
+	s.story.step("the order says why", fmt.Sprintf("%s: %d wanted, %d available", line.GetSku(), line.GetQuantity(), line.GetShortage().GetAvailable()))
+	return s.showStock(ctx, sku)
+}
+
+func decoupled(ctx context.Context, s *stage) error {
+	sku := s.sku("headset")
+	if err := s.receive(ctx, sku, 8, 1); err != nil {
+		return err
+	}
+	if err := s.stopInventory(ctx); err != nil {
+		return err
+	}
+	s.story.say("inventory-srv has drained and is gone")
+	o, err := s.place(ctx, sku, 1, func(r *orderv1.CreateOrderRequest) {
+		r.PaymentWindow = durationpb.New(s.command.LongWindow)
+	})
+	if err != nil {
+		return err
+	}
+	s.story.say("the order is taken all the same; its event waits in the broker")
+	if err := s.startInventory(ctx); err != nil {
+		return err
+	}
+	s.story.say("inventory-srv is back")
+	if o, err = s.await(ctx, o.GetOrderId(), "inventory reserves", isReserved); err != nil {
+		return err
+	}
+	if err := s.pay(ctx, o); err != nil {
+		return err
+	}
+	if _, err := s.await(ctx, o.GetOrderId(), "inventory sells", isSold); err != nil {
+		return err
+	}
+	return s.showStock(ctx, sku)
+}
+
+// audit compares every SKU with what the scenes must have left behind.
+func (s *stage) audit(ctx context.Context) error {
+	var errs []error
+	for _, want := range s.wanted {
+		answer, err := s.inventory.GetStock(ctx, &inventoryv1.GetStockRequest{Skus: []string{want.GetSku()}})
+		if err != nil {
+			return err
+		}
+		got := answer.GetStocks()[0]
+		s.story.stock(got)
+		if got.GetReceived() != got.GetAvailable()+got.GetReserved()+got.GetSold() {
+			errs = append(errs, fmt.Errorf("%s: received is not available + reserved + sold", got.GetSku()))
+		}
+		if got.GetAvailable() != want.GetAvailable() || got.GetReserved() != 0 ||
+			got.GetSold() != want.GetSold() || got.GetReceived() != want.GetReceived() {
+			errs = append(errs, fmt.Errorf("%s: must be available %d, reserved 0, sold %d, received %d",
+				got.GetSku(), want.GetAvailable(), want.GetSold(), want.GetReceived()))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	s.story.say("all sums hold")
+	return nil
+}
+
+func isReserved(o *orderv1.Order) bool {
+	return o.GetStatus() == orderv1.OrderStatus_ORDER_STATUS_RESERVED
+}
+func isSold(o *orderv1.Order) bool { return o.GetStockState() == orderv1.StockState_STOCK_STATE_SOLD }
+func isReleased(o *orderv1.Order) bool {
+	return o.GetStockState() == orderv1.StockState_STOCK_STATE_RELEASED
+}
