@@ -225,7 +225,8 @@ func TestAdminRealDelayLevels(t *testing.T) {
 // TestAdminRealOnline joins groups with a heartbeat and asks for its own id.
 func TestAdminRealOnline(t *testing.T) {
 	a, ctx := realAdmin(t)
-	topic, group, client := realTopic(t, a, "NORMAL"), realGroup(t, a, 0), unique("client")
+	topic, group, instance := realTopic(t, a, "NORMAL"), realGroup(t, a, 0), unique("client")
+	client := "127.0.0.1@" + instance // as the client library makes it
 	body, err := json.Marshal(map[string]any{
 		"clientID":        client,
 		"producerDataSet": []any{map[string]any{"groupName": group}},
@@ -246,7 +247,7 @@ func TestAdminRealOnline(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for id, want := range map[string]bool{client: true, "somebody-else": false} {
+	for id, want := range map[string]bool{client: true, instance: true, "somebody-else": false} {
 		if got, err := a.ProducerOnline(ctx, group, topic, id); got != want || err != nil {
 			t.Errorf("ProducerOnline(%s) = %v, %v", id, got, err)
 		}

@@ -217,7 +217,7 @@ func (a *Admin) Lag(ctx context.Context, group, topic string) (int64, error) {
 
 // ProducerOnline tells whether every broker that holds the topic knows the client
 // as a member of the producer group, so that it can ask the client about half
-// messages.
+// messages. clientID may be the client's instance name alone.
 func (a *Admin) ProducerOnline(ctx context.Context, group, topic, clientID string) (bool, error) {
 	masters, _, err := a.routeMasters(ctx, topic)
 	if err != nil {
@@ -237,7 +237,7 @@ func (a *Admin) ProducerOnline(ctx context.Context, group, topic, clientID strin
 }
 
 // ConsumerOnline tells whether any broker knows the client as a member of the
-// consumer group.
+// consumer group. clientID may be the client's instance name alone.
 func (a *Admin) ConsumerOnline(ctx context.Context, group, clientID string) (bool, error) {
 	masters, err := a.masters(ctx, false)
 	if err != nil {
