@@ -1,0 +1,53 @@
+package inventory
+
+import (
+	"fmt"
+
+	eventv1 "orderflow/api/proto/event/v1"
+	orderv1 "orderflow/api/proto/order/v1"
+	"orderflow/internal/event"
+	"orderflow/internal/mq"
+)
+
+// expired are the orders of `created` events whose due time has passed. They are
+// asked about before anything is held, so that a backlog of dead orders takes
+// nothing from live ones.
+func (s *Service) expired(items []event.Item[*eventv1.OrderEvent]) []string {
+	now := s.clock.Now().UnixMilli()
+	var ids uniqueIDs
+	for _, item := range items {
+		if item.Err == nil && item.Event.GetExpiresAtMs() <= now {
+			ids.add(item.OrderID)
+		}
+	}
+	return ids.list
+}
+
+// expiredIncident is what has really happened to an order whose `created` came
+// after its due time.
+func expiredIncident(created incident, late answers) (incident, error) {
+	result, err := late.of(created.orderID)
+	if err != nil {
+		return incident{}, err
+	}
+	switch result.GetOutcome() {
+	case orderv1.CloseOutcome_CLOSE_OUTCOME_CLOSED:
+		created.what = orderClosed
+	case orderv1.CloseOutcome_CLOSE_OUTCOME_PAID:
+		created.what = orderPaid
+	case orderv1.CloseOutcome_CLOSE_OUTCOME_NOT_DUE: // its window was extended
+		created.expiresAt = dueAt(result)
+	case orderv1.CloseOutcome_CLOSE_OUTCOME_UNKNOWN:
+		return incident{}, mq.Permanent(ReasonCreatedOrderUnknown,
+			"order %s is created, but the order service does not know it", created.orderID)
+	default:
+		return incident{}, unreadableAnswer(result)
+	}
+	return created, nil
+}
+
+// unreadableAnswer is for an outcome that this program does not know: a newer
+// order service. A redelivery may meet a newer program.
+func unreadableAnswer(result *orderv1.CloseIfUnpaidResult) error {
+	return fmt.Errorf("order %s: the order service answered %s", result.GetOrderId(), result.GetOutcome())
+}

@@ -1,0 +1,93 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gorm.io/gorm"
+
+	eventv1 "orderflow/api/proto/event/v1"
+	"orderflow/internal/mq"
+)
+
+// incident is something that has happened to one order.
+type incident struct {
+	what      trigger
+	orderID   string
+	expiresAt int64           // the order's due time, in epoch milliseconds
+	lines     []*eventv1.Line // the order's lines, unsorted; none if what needs none
+}
+
+// transition does what the table says about the incident, in one transaction. It
+// returns the reservation as it is afterwards, ready to be told to order-srv
+// (a rejected one has its lines), or nil if there is nothing to tell.
+//
+// A *mq.PermanentError says that the incident contradicts the reservation; on
+// every error nothing has changed, except on database.ErrUnknownOutcome, where
+// it may have: the redelivery finds out.
+func (s *Store) transition(ctx context.Context, in incident) (*Reservation, error) {
+	var err error
+	for range maxOvertaken {
+		var after *Reservation
+		err = s.db.InTx(ctx, func(tx *gorm.DB) error {
+			current, err := lockReservation(tx, in.orderID)
+			if err != nil {
+				return err
+			}
+			after, err = s.act(tx, in, current)
+			return err
+		})
+		if err == nil {
+			return after, nil
+		}
+		if !errors.Is(err, errOvertaken) {
+			break
+		}
+	}
+	return nil, fmt.Errorf("order %s, %s: %w", in.orderID, in.what, err)
+}
+
+// act carries out the decision about a reservation that is locked, or absent.
+func (s *Store) act(tx *gorm.DB, in incident, current Reservation) (*Reservation, error) {
+	verdict := decide(in.what, current.Status)
+	switch verdict.action {
+	case doReserve:
+		return s.reserve(tx, in)
+	case doSellAtOnce:
+		return s.sellAtOnce(tx, in, verdict.reason)
+	case doEntomb:
+		return s.entomb(tx, in)
+	case doRelease:
+		return s.release(tx, current)
+	case doSell:
+		return s.settle(tx, current)
+	case doRepeat:
+		return repeated(tx, current)
+	case doIgnore:
+		return nil, nil
+	default:
+		return nil, mq.Permanent(verdict.reason, "order %s is %s, but its reservation is %s (version %d)",
+			in.orderID, in.what, current.Status, current.Version)
+	}
+}
+
+// repeated is the reservation as it was already. Only a rejection is told with
+// its lines.
+func repeated(tx *gorm.DB, current Reservation) (*Reservation, error) {
+	if current.Status != StatusRejected {
+		return &current, nil
+	}
+	lines, err := findLines(tx, current.OrderID)
+	current.Lines = lines
+	return &current, err
+}
+
+// newReservation is the first version of an order's reservation.
+func (s *Store) newReservation(in incident, status Status) Reservation {
+	now := s.clock.Now().UnixMilli()
+	return Reservation{
+		OrderID: in.orderID, Status: status, Version: 1,
+		ExpiresAt: in.expiresAt, CreatedAt: now, UpdatedAt: now,
+	}
+}
