@@ -30,7 +30,7 @@ type interceptor struct {
 func newInterceptor(cfg Config, deps Deps, ending context.Context) (*interceptor, error) {
 	i := &interceptor{log: deps.Log, limit: cfg.MaxCallDuration, ending: ending}
 	i.seconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name:    "orderflow_rpc_seconds",
+		Name:    "rpc_duration_seconds",
 		Help:    "Duration of gRPC calls by method and status code.",
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
 	}, []string{"method", "code"})

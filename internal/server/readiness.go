@@ -33,6 +33,7 @@ type Readiness struct {
 type checkState struct {
 	Check
 	ok     bool
+	since  time.Time // when it was first asked
 	logged time.Time // when its failure was last written to the log
 }
 
@@ -41,6 +42,9 @@ const (
 	DefaultCheckInterval = 500 * time.Millisecond
 	// checkTimeout bounds one check; one that takes longer has failed.
 	checkTimeout = 2 * time.Second
+	// startGrace is how long a check may fail at the start of the process before
+	// that is worth a warning.
+	startGrace = 2 * time.Second
 	// remindAfter is how often the log repeats that a check still fails.
 	remindAfter = 30 * time.Second
 )
@@ -120,14 +124,16 @@ func probe(ctx context.Context, check func(context.Context) error) (err error) {
 func (r *Readiness) record(c *checkState, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	was := c.ok
+	was, now := c.ok, time.Now()
 	c.ok = err == nil
+	if c.since.IsZero() {
+		c.since = now
+	}
 	switch {
 	case err == nil && !was:
-		c.logged = time.Time{}
 		r.log.Info("check passes", "check", c.Name)
-	case err != nil && (was || time.Since(c.logged) >= remindAfter):
-		c.logged = time.Now()
+	case err != nil && (was || now.Sub(c.since) >= startGrace && now.Sub(c.logged) >= remindAfter):
+		c.logged = now
 		r.log.Warn("check fails: the service is not ready", "check", c.Name, "error", err)
 	}
 }

@@ -381,7 +381,7 @@ func TestMetricsCountCalls(t *testing.T) {
 	if err := r.get(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	const want = `orderflow_rpc_seconds_count{code="OK",method="/order.v1.OrderService/GetOrder"} 1`
+	const want = `rpc_duration_seconds_count{code="OK",method="/order.v1.OrderService/GetOrder"} 1`
 	if _, body := r.admin(t, "/metrics"); !strings.Contains(body, want) {
 		t.Errorf("metrics lack %s:\n%s", want, body)
 	}

@@ -1,0 +1,133 @@
+package inventorysrv
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials/insecure"
+
+	inventoryv1 "orderflow/api/proto/inventory/v1"
+	orderv1 "orderflow/api/proto/order/v1"
+	"orderflow/internal/assembly"
+	"orderflow/internal/crashpoint"
+	"orderflow/internal/database"
+	"orderflow/internal/event"
+	"orderflow/internal/inventory"
+	"orderflow/internal/lifecycle"
+	"orderflow/internal/mq"
+	"orderflow/internal/parking"
+	"orderflow/internal/server"
+	"orderflow/migrations"
+)
+
+// App is inventory-srv: put together, listening, not yet running.
+type App struct {
+	server *server.Server
+	plan   *lifecycle.Plan
+}
+
+// Run runs the service until ctx ends, and drains it.
+func (a *App) Run(ctx context.Context) error { return a.plan.Run(ctx, a.server) }
+
+// Addr is where gRPC listens.
+func (a *App) Addr() string { return a.server.Addr() }
+
+// AdminAddr is where /healthz, /readyz and /metrics listen.
+func (a *App) AdminAddr() string { return a.server.AdminAddr() }
+
+func newApp(srv *server.Server, plan *lifecycle.Plan) *App { return &App{server: srv, plan: plan} }
+
+func newName() assembly.Service { return assembly.InventoryService }
+
+func newNames(c Config) event.Names { return event.NewNames(c.TopicPrefix) }
+
+func newPoint(c Config) (*crashpoint.Point, error) { return c.Point() }
+
+func newServerConfig(c Config) server.Config {
+	return server.Config{Listen: c.Listen, AdminListen: c.AdminListen}
+}
+
+func newGroups(n event.Names) assembly.Groups {
+	return assembly.Groups{n.InventoryOrderEvents, n.InventoryOrderTimeouts}
+}
+
+// newOrders makes the client of order-srv. It connects when it is first used, and
+// again when order-srv comes back: whether it is up is no part of our readiness.
+func newOrders(c Config, host assembly.Host, tracer trace.TracerProvider) (orderv1.OrderServiceClient, func(), error) {
+	reconnect := backoff.DefaultConfig
+	reconnect.MaxDelay = 3 * time.Second // a timer that waits longer is redelivered anyway
+	conn, err := grpc.NewClient(c.OrderService,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: 3 * time.Second}),
+		grpc.WithStatsHandler(otelgrpc.NewClientHandler(
+			otelgrpc.WithTracerProvider(tracer), otelgrpc.WithPropagators(propagation.TraceContext{}),
+		)),
+	)
+	if err != nil {
+		return nil, nil, fmt.Errorf("client of order-srv: %w", err)
+	}
+	return orderv1.NewOrderServiceClient(conn), func() {
+		if err := conn.Close(); err != nil {
+			host.Log.Warn("close the connection to order-srv", "error", err)
+		}
+	}, nil
+}
+
+// newStockEvents makes the producer of what happened to reservations.
+func newStockEvents(c mq.Client, n event.Names) *mq.Producer {
+	return mq.NewProducer(c, n.InventoryEvents, n.StockEvents)
+}
+
+func newService(
+	host assembly.Host, names event.Names, store *inventory.Store, orders orderv1.OrderServiceClient,
+	stockEvents *mq.Producer, parked *parking.Store, point *crashpoint.Point,
+) *inventory.Service {
+	return inventory.New(inventory.Deps{
+		Store: store, Orders: orders, StockEvents: stockEvents, Parker: parked,
+		Names: names, Clock: host.Clock, Crash: point, Log: host.Log,
+	})
+}
+
+// consumers are the two consumers of inventory-srv: one group per topic.
+type consumers struct {
+	orderEvents, orderTimeouts *mq.Consumer
+}
+
+func newConsumers(c Config, client mq.Client, n event.Names, s *inventory.Service, parked *parking.Store) consumers {
+	subscribe := func(group, topic string, handler mq.Handler) *mq.Consumer {
+		return mq.NewConsumer(client, mq.Subscription{
+			Group: group, Topic: topic, Handler: handler, Parker: parked,
+			Concurrency: c.ConsumerConcurrency, HandlerTimeout: c.HandlerTimeout,
+		})
+	}
+	return consumers{
+		orderEvents:   subscribe(n.InventoryOrderEvents, n.OrderEvents, s.HandleOrderEvents),
+		orderTimeouts: subscribe(n.InventoryOrderTimeouts, n.OrderTimeouts, s.HandlePaymentTimeouts),
+	}
+}
+
+func newPlan(
+	c Config, host assembly.Host, db *database.DB, names event.Names, stockEvents *mq.Producer, both consumers,
+) *lifecycle.Plan {
+	return &lifecycle.Plan{
+		Log: host.Log, DrainTimeout: c.DrainTimeout,
+		Schema:    assembly.NewSchemaGate(assembly.InventoryService, db, migrations.Inventory()),
+		Producers: []lifecycle.Part{{Name: "producer " + names.InventoryEvents, Client: stockEvents}},
+		Consumers: []lifecycle.Part{
+			{Name: "consumer " + names.InventoryOrderEvents, Client: both.orderEvents},
+			{Name: "consumer " + names.InventoryOrderTimeouts, Client: both.orderTimeouts},
+		},
+	}
+}
+
+func newRegister(store *inventory.Store, host assembly.Host) func(grpc.ServiceRegistrar) {
+	return func(r grpc.ServiceRegistrar) {
+		inventoryv1.RegisterInventoryServiceServer(r, inventory.NewGRPC(store, host.Log))
+	}
+}

@@ -1,0 +1,56 @@
+// Package inventorysrv puts inventory-srv together. It is importable, so that tests run
+// the same assembly as the program.
+package inventorysrv
+
+import (
+	"context"
+
+	"orderflow/internal/assembly"
+	"orderflow/internal/cli"
+	"orderflow/internal/clock"
+	"orderflow/internal/mq"
+	"orderflow/internal/version"
+	"orderflow/migrations"
+)
+
+// Grammar is every command of inventory-srv.
+type Grammar struct {
+	Serve   Serve       `cmd:"" help:"Run the service until SIGTERM."`
+	Migrate Migrate     `cmd:"" help:"Bring the database schema up to date."`
+	Version cli.Version `cmd:"" help:"Print the version."`
+}
+
+// Program is inventory-srv.
+func Program() cli.Program {
+	return cli.Program{
+		Name:        string(assembly.InventoryService),
+		Description: "The inventory service: reserves the stock of orders, sells it or gives it back.",
+		EnvPrefix:   envPrefix,
+		Grammar:     &Grammar{},
+	}
+}
+
+// Serve runs the service.
+type Serve struct{ Config }
+
+// Run is the command.
+func (s Serve) Run(ctx context.Context, out cli.Output) error {
+	log := s.Logger(out.Stderr).With("service", assembly.InventoryService)
+	mq.UseLogger(log)
+	log.Info("starting", "version", version.String(), "database", s.DatabaseURL,
+		"name_servers", s.NameServers, "topic_prefix", s.TopicPrefix)
+	app, cleanup, err := New(ctx, s.Config, assembly.Host{Log: log, Clock: clock.System{}})
+	if err != nil {
+		return err
+	}
+	defer cleanup()
+	return app.Run(ctx)
+}
+
+// Migrate brings the schema up to date.
+type Migrate struct{ cli.Migrate }
+
+// Run is the command.
+func (m Migrate) Run(ctx context.Context, out cli.Output) error {
+	return m.Apply(ctx, migrations.Inventory(), out)
+}

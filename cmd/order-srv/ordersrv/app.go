@@ -1,0 +1,114 @@
+package ordersrv
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/grpc"
+
+	orderv1 "orderflow/api/proto/order/v1"
+	"orderflow/internal/assembly"
+	"orderflow/internal/crashpoint"
+	"orderflow/internal/database"
+	"orderflow/internal/event"
+	"orderflow/internal/lifecycle"
+	"orderflow/internal/mq"
+	"orderflow/internal/order"
+	"orderflow/internal/parking"
+	"orderflow/internal/server"
+	"orderflow/migrations"
+)
+
+// App is order-srv: put together, listening, not yet running.
+type App struct {
+	server *server.Server
+	plan   *lifecycle.Plan
+}
+
+// Run runs the service until ctx ends, and drains it.
+func (a *App) Run(ctx context.Context) error { return a.plan.Run(ctx, a.server) }
+
+// Addr is where gRPC listens.
+func (a *App) Addr() string { return a.server.Addr() }
+
+// AdminAddr is where /healthz, /readyz and /metrics listen.
+func (a *App) AdminAddr() string { return a.server.AdminAddr() }
+
+func newApp(srv *server.Server, plan *lifecycle.Plan) *App { return &App{server: srv, plan: plan} }
+
+func newName() assembly.Service { return assembly.OrderService }
+
+func newNames(c Config) event.Names { return event.NewNames(c.TopicPrefix) }
+
+func newPoint(c Config) (*crashpoint.Point, error) { return c.Point() }
+
+func newServerConfig(c Config) server.Config {
+	return server.Config{Listen: c.Listen, AdminListen: c.AdminListen}
+}
+
+func newGroups(n event.Names) assembly.Groups { return assembly.Groups{n.OrderStockEvents} }
+
+func newListener(store *order.Store, point *crashpoint.Point, host assembly.Host) *order.Listener {
+	return order.NewListener(store, host.Clock, point, host.Log)
+}
+
+// newTransactions makes the producer of half messages: created, paid, closed.
+func newTransactions(c mq.Client, n event.Names, l *order.Listener) *mq.TransactionProducer {
+	return mq.NewTransactionProducer(c, n.OrderTransactions, l, n.OrderEvents)
+}
+
+// newTimers makes the producer of the payment timers.
+func newTimers(c mq.Client, n event.Names) *mq.Producer {
+	return mq.NewProducer(c, n.OrderTimers, n.OrderTimeouts)
+}
+
+func newService(
+	c Config, host assembly.Host, names event.Names, store *order.Store,
+	transactions *mq.TransactionProducer, timers *mq.Producer, parked *parking.Store,
+) *order.Service {
+	return order.New(order.Deps{
+		Store: store, Transactions: transactions, Timers: timers, Parker: parked,
+		Names: names, Clock: host.Clock, Log: host.Log, Config: c.orders(),
+	})
+}
+
+// newConsumer consumes what inventory says about the stock of orders.
+func newConsumer(c Config, client mq.Client, n event.Names, s *order.Service, parked *parking.Store) *mq.Consumer {
+	return mq.NewConsumer(client, mq.Subscription{
+		Group: n.OrderStockEvents, Topic: n.StockEvents, Handler: s.HandleStockEvents, Parker: parked,
+		Concurrency: c.ConsumerConcurrency, HandlerTimeout: c.HandlerTimeout,
+	})
+}
+
+func newPlan(
+	c Config, host assembly.Host, db *database.DB, names event.Names, store *order.Store, service *order.Service,
+	transactions *mq.TransactionProducer, timers *mq.Producer, consumer *mq.Consumer,
+) *lifecycle.Plan {
+	return &lifecycle.Plan{
+		Log: host.Log, DrainTimeout: c.DrainTimeout,
+		Schema: assembly.NewSchemaGate(assembly.OrderService, db, migrations.Order()),
+		Config: lifecycle.NewGate("payment window", service.CheckConfig, undeliverable),
+		Producers: []lifecycle.Part{
+			{Name: "producer " + names.OrderTransactions, Client: transactions},
+			{Name: "producer " + names.OrderTimers, Client: timers},
+		},
+		Consumers: []lifecycle.Part{{Name: "consumer " + names.OrderStockEvents, Client: consumer}},
+		Tasks: []lifecycle.Task{func(ctx context.Context) {
+			store.PurgeBarriers(ctx, func(err error) { host.Log.Warn("old barriers were not purged", "error", err) })
+		}},
+	}
+}
+
+// undeliverable ends the service when the broker has said that it cannot deliver
+// after the default payment window; the error names what it can.
+func undeliverable(err error) error {
+	var no *mq.UnsupportedDelayError
+	if errors.As(err, &no) {
+		return err
+	}
+	return nil
+}
+
+func newRegister(s *order.Service) func(grpc.ServiceRegistrar) {
+	return func(r grpc.ServiceRegistrar) { orderv1.RegisterOrderServiceServer(r, order.NewGRPC(s)) }
+}

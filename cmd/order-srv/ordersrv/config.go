@@ -1,0 +1,59 @@
+package ordersrv
+
+import (
+	"fmt"
+	"time"
+
+	"orderflow/internal/cli"
+	"orderflow/internal/order"
+)
+
+// Config is every setting of order-srv.
+type Config struct {
+	Listen      string `default:"127.0.0.1:7001" placeholder:"HOST:PORT" help:"Address of the gRPC API; port 0 takes a free one."`
+	AdminListen string `default:"127.0.0.1:7011" placeholder:"HOST:PORT" help:"Address of /healthz, /readyz and /metrics."`
+	cli.Database
+	cli.Broker
+	PaymentWindow           time.Duration `default:"30m" help:"How long a customer has to pay unless the order says otherwise: one of the broker's delay levels, 1s to 720h."`
+	LocalTransactionTimeout time.Duration `default:"2s" help:"How long the database transaction of an order may take, 10ms to 1m. Must be shorter than the payment window."`
+	cli.Consumers
+	cli.Process
+	cli.Log
+}
+
+// envPrefix begins the environment variable of every flag.
+const envPrefix = "ORDER"
+
+// ParseConfig makes a Config from flags, as the command line does.
+func ParseConfig(flags ...string) (Config, error) {
+	var c Config
+	err := cli.ParseFlags(&c, envPrefix, flags...)
+	return c, err
+}
+
+// Validate checks what concerns order-srv only; the embedded parts check
+// themselves.
+func (c Config) Validate() error {
+	if err := cli.CheckListen(c.Listen); err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	if err := cli.CheckListen(c.AdminListen); err != nil {
+		return fmt.Errorf("--admin-listen: %w", err)
+	}
+	if err := cli.CheckDuration("--payment-window", c.PaymentWindow, time.Second, 720*time.Hour); err != nil {
+		return err
+	}
+	if err := cli.CheckDuration("--local-transaction-timeout", c.LocalTransactionTimeout, 10*time.Millisecond, time.Minute); err != nil {
+		return err
+	}
+	if c.LocalTransactionTimeout >= c.PaymentWindow {
+		return fmt.Errorf("--local-transaction-timeout: %v must be shorter than --payment-window, which is %v",
+			c.LocalTransactionTimeout, c.PaymentWindow)
+	}
+	return nil
+}
+
+// orders is the part of it that the domain knows.
+func (c Config) orders() order.Config {
+	return order.Config{PaymentWindow: c.PaymentWindow, LocalTransactionTimeout: c.LocalTransactionTimeout}
+}
