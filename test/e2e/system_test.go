@@ -1,0 +1,292 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials/insecure"
+
+	inventoryv1 "orderflow/api/proto/inventory/v1"
+	orderv1 "orderflow/api/proto/order/v1"
+	"orderflow/internal/crashpoint"
+)
+
+// system is a deployment as one test sees it: with the test's own customer, SKUs
+// and orders.
+type system struct {
+	*deployment
+	t        *testing.T
+	customer string
+
+	// The instances that calls go to; more of each may run.
+	order, inventory *instance
+	orderClient      orderv1.OrderServiceClient
+	stockClient      inventoryv1.InventoryServiceClient
+
+	skus         map[string]int64 // received, by SKU
+	acknowledged chan string      // ids of the orders that were placed; see orderIDs
+	known        []string
+}
+
+// customers numbers the tests, so that each has its own customer and SKUs.
+var customers atomic.Int64
+
+func viewOf(t *testing.T, d *deployment) *system {
+	name, _, _ := strings.Cut(t.Name(), "/")
+	return &system{
+		deployment: d, t: t,
+		customer: fmt.Sprintf("c%d-%.40s", customers.Add(1), name),
+		skus:     map[string]int64{}, acknowledged: make(chan string, 10_000),
+	}
+}
+
+// newDeployment makes a deployment of the test's own, on which nothing runs. It
+// is closed with the test; a service that does not end well then is a failure.
+func newDeployment(t *testing.T, p plan) *system {
+	t.Helper()
+	needReal(t)
+	d, err := deploy(t.Context(), t.ArtifactDir(), p)
+	if d != nil {
+		t.Cleanup(func() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+			defer cancel()
+			if err := d.close(ctx); err != nil {
+				t.Errorf("end the system: %v", err)
+			}
+		})
+	}
+	s := viewOf(t, d)
+	s.logsOnFailure()
+	s.must(err)
+	return s
+}
+
+// newSystem is a new deployment with one order-srv and one inventory-srv, ready.
+func newSystem(t *testing.T) *system {
+	t.Helper()
+	s := newDeployment(t, plan{})
+	s.startBoth()
+	return s
+}
+
+// startBoth starts one of each service and waits until they are ready.
+func (s *system) startBoth() {
+	s.t.Helper()
+	s.useOrder(s.startOrder())
+	s.useInventory(s.startInventory())
+	s.waitReady(s.order, s.inventory)
+}
+
+// sharedSystem is the test's view of the system that all peaceful tests share:
+// one order-srv and two inventory-srv.
+func sharedSystem(t *testing.T) *system {
+	t.Helper()
+	needReal(t)
+	d, err := run.sharedDeployment(t)
+	if err != nil {
+		t.Fatalf("no shared system: %v", err)
+	}
+	s := viewOf(t, d)
+	s.logsOnFailure()
+	s.useOrder(d.instances[0])
+	s.useInventory(d.instances[1])
+	return s
+}
+
+// sharedDeployment starts the shared system at its first call.
+func (r *suite) sharedDeployment(t *testing.T) (*deployment, error) {
+	r.mu.Lock()
+	broken := r.broken
+	r.mu.Unlock()
+	if broken != nil {
+		return nil, broken
+	}
+	r.sharedOnce.Do(func() {
+		logs, err := os.MkdirTemp("", "orderflow-e2e-logs-")
+		if err == nil {
+			r.shared, err = deploy(t.Context(), logs, plan{})
+		}
+		if err == nil {
+			err = r.shared.startShared(context.WithoutCancel(t.Context()))
+		}
+		r.broken = err
+	})
+	return r.shared, r.broken
+}
+
+func (d *deployment) startShared(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	order, err := d.start(ctx, "order-srv", d.orderEnv())
+	if err != nil {
+		return err
+	}
+	for range 2 {
+		if _, err := d.start(ctx, "inventory-srv", d.inventoryEnv(order.GRPC())); err != nil {
+			return err
+		}
+	}
+	for _, i := range d.instances {
+		if err := i.WaitReady(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *system) logsOnFailure() {
+	s.t.Cleanup(func() {
+		if s.t.Failed() {
+			s.t.Log(s.logTail(60))
+		}
+	})
+}
+
+// must ends the test on an error.
+func (s *system) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// startOrder starts an order-srv, with more settings as NAME=VALUE.
+func (s *system) startOrder(more ...string) *instance {
+	s.t.Helper()
+	return s.startService("order-srv", s.orderEnv(more...))
+}
+
+// startInventory starts an inventory-srv that asks the system's order-srv.
+func (s *system) startInventory(more ...string) *instance {
+	s.t.Helper()
+	return s.startService("inventory-srv", s.inventoryEnv(s.order.GRPC(), more...))
+}
+
+func (s *system) startService(program string, env []string) *instance {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), startTimeout)
+	defer cancel()
+	i, err := s.start(ctx, program, env)
+	s.must(err)
+	return i
+}
+
+// restart starts the successor of an instance that has ended: at the same
+// address, without the crash point.
+func (s *system) restart(i *instance, more ...string) *instance {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), startTimeout)
+	defer cancel()
+	next, err := s.launch(ctx, i.again(more...))
+	s.must(err)
+	return next
+}
+
+// waitReady waits until the instances are ready.
+func (s *system) waitReady(instances ...*instance) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), startTimeout)
+	defer cancel()
+	for _, i := range instances {
+		s.must(i.WaitReady(ctx))
+	}
+}
+
+// stop ends an instance with SIGTERM; it must end well.
+func (s *system) stop(i *instance) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	defer cancel()
+	s.must(i.Stop(ctx))
+}
+
+// waitEnd waits until the instance has ended by itself.
+func (s *system) waitEnd(i *instance) *os.ProcessState {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), startTimeout)
+	defer cancel()
+	state, err := i.Ended(ctx)
+	s.must(err)
+	return state
+}
+
+// useOrder makes calls of OrderService go to the instance.
+func (s *system) useOrder(i *instance) {
+	s.t.Helper()
+	s.order, s.orderClient = i, orderv1.NewOrderServiceClient(s.dial(i.GRPC()))
+}
+
+// useInventory makes calls of InventoryService go to the instance.
+func (s *system) useInventory(i *instance) {
+	s.t.Helper()
+	s.inventory, s.stockClient = i, inventoryv1.NewInventoryServiceClient(s.dial(i.GRPC()))
+}
+
+// dial returns a connection that notices soon when a service is back.
+func (s *system) dial(address string) *grpc.ClientConn {
+	s.t.Helper()
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.5, MaxDelay: 300 * time.Millisecond},
+			MinConnectTimeout: time.Second,
+		}))
+	s.must(err)
+	s.t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// kills arms a crash point: the setting for startOrder or startInventory.
+func kills(at crashpoint.Name) string {
+	return crashVariable(at) + "=" + string(at) + "=kill"
+}
+
+// pauses arms a crash point at which the process waits while the file exists.
+func pauses(at crashpoint.Name, file string) string {
+	return crashVariable(at) + "=" + string(at) + "=pause:" + file
+}
+
+func crashVariable(at crashpoint.Name) string {
+	service, _, _ := strings.Cut(string(at), ".")
+	return strings.ToUpper(service) + "_CRASH_POINT"
+}
+
+// pollInterval is how often a condition is looked at.
+const pollInterval = 50 * time.Millisecond
+
+// eventually waits until look finds nothing missing any more; else it ends the
+// test with what was missing last.
+func (s *system) eventually(timeout time.Duration, look func() (missing string)) {
+	s.t.Helper()
+	deadline := time.NewTimer(timeout)
+	defer deadline.Stop()
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		missing := look()
+		if missing == "" {
+			return
+		}
+		select {
+		case <-deadline.C:
+			s.t.Fatalf("after %s: %s", timeout, missing)
+		case <-s.t.Context().Done():
+			s.t.Fatalf("the test was ended: %s", missing)
+		case <-tick.C:
+		}
+	}
+}
+
+// until returns at the moment.
+func (s *system) until(moment time.Time) {
+	select {
+	case <-time.After(time.Until(moment)):
+	case <-s.t.Context().Done():
+	}
+}
