@@ -11,6 +11,7 @@ import (
 
 	inventoryv1 "orderflow/api/proto/inventory/v1"
 	orderv1 "orderflow/api/proto/order/v1"
+	"orderflow/cmd/orderctl/demo"
 	"orderflow/internal/cli"
 )
 
@@ -34,6 +35,8 @@ type Grammar struct {
 	MQ struct {
 		Init InitMQ `cmd:"" help:"Create the topics and consumer groups that the services need."`
 	} `cmd:"" name:"mq" help:"Prepare the broker."`
+
+	Demo demo.Command `cmd:"" help:"Start both services and tell the story on real parts."`
 
 	Version cli.Version `cmd:"" help:"Print the version."`
 }
