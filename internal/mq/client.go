@@ -68,6 +68,9 @@ func (c Client) resolver() primitive.NsResolver {
 	return primitive.NewPassthroughResolver(addresses)
 }
 
+// errStopped says that Stop was called before Start had succeeded.
+var errStopped = errors.New("stopped before it was started")
+
 // untilStarted calls start until it succeeds, with growing pauses, or ctx ends.
 // Each failure is logged once per distinct text: a broker that is down for an
 // hour is one line, not a thousand.
@@ -82,6 +85,9 @@ func (c Client) untilStarted(ctx context.Context, what string, start func(contex
 		if err == nil {
 			c.logger().Info("started", "what", what)
 			return nil
+		}
+		if errors.Is(err, errStopped) {
+			return fmt.Errorf("%s: %w", what, err)
 		}
 		if text := err.Error(); text != last {
 			c.logger().Warn("cannot start yet, trying again", "what", what, "error", err)

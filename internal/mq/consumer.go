@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -36,6 +38,7 @@ type Subscription struct {
 
 type libraryConsumer interface {
 	Start() error
+	Suspend()
 	Shutdown() error
 	Subscribe(topic string, selector consumer.MessageSelector,
 		f func(context.Context, ...*primitive.MessageExt) (consumer.ConsumeResult, error)) error
@@ -48,6 +51,7 @@ type Consumer struct {
 	sub    Subscription
 	handle Handler
 	admin  *Admin
+	back   func(context.Context, SendBackRequest) error // the admin's SendBack
 
 	work     context.Context // ends when Stop has run out of time
 	stopWork context.CancelFunc
@@ -55,6 +59,7 @@ type Consumer struct {
 
 	mu      sync.Mutex
 	library libraryConsumer // nil until started
+	stopped bool
 }
 
 // NewConsumer makes a consumer. The handler is wrapped so that its deliveries
@@ -70,8 +75,9 @@ func NewConsumer(c Client, s Subscription) *Consumer {
 		s.MaxAttempts = DefaultMaxAttempts
 	}
 	work, stop := context.WithCancel(context.Background())
+	admin := NewAdmin(c.NameServers)
 	return &Consumer{
-		client: c, sub: s, admin: NewAdmin(c.NameServers), work: work, stopWork: stop, gate: newGate(),
+		client: c, sub: s, admin: admin, back: admin.SendBack, work: work, stopWork: stop, gate: newGate(),
 		handle: Chain(s.Handler, Trace(c.tracer(), s.Group), Measure(c.Metrics, s.Group),
 			Log(c.logger(), s.Group), Recover()),
 	}
@@ -88,17 +94,7 @@ func (c *Consumer) startOnce(ctx context.Context) error {
 	if err := errors.Join(c.admin.CheckTopic(ctx, c.sub.Topic), c.admin.CheckGroup(ctx, c.sub.Group)); err != nil {
 		return err
 	}
-	library, err := consumer.NewPushConsumer(
-		consumer.WithGroupName(c.sub.Group),
-		consumer.WithInstance(c.client.instance("consumer")),
-		consumer.WithNsResolver(c.client.resolver()),
-		consumer.WithConsumerModel(consumer.Clustering),
-		// The default skips what was sent before the group first started.
-		consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset),
-		consumer.WithConsumeGoroutineNums(c.sub.Concurrency),
-		consumer.WithConsumeMessageBatchMaxSize(1),
-		consumer.WithMaxReconsumeTimes(int32(c.sub.MaxAttempts)),
-	)
+	library, err := consumer.NewPushConsumer(c.options()...)
 	if err != nil {
 		return fmt.Errorf("make consumer: %w", err)
 	}
@@ -115,10 +111,38 @@ func (c *Consumer) startOnce(ctx context.Context) error {
 	if err := library.Start(); err != nil {
 		return fmt.Errorf("start consumer: %w", err)
 	}
+	return c.take(library)
+}
+
+// take keeps the started client, or shuts it down if Stop has come first.
+func (c *Consumer) take(library libraryConsumer) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.library = library
-	return nil
+	if !c.stopped {
+		defer c.mu.Unlock()
+		c.library = library
+		return nil
+	}
+	c.mu.Unlock()
+	err := library.Shutdown()
+	c.gate.open()
+	return errors.Join(errStopped, err)
+}
+
+func (c *Consumer) options() []consumer.Option {
+	return []consumer.Option{
+		consumer.WithGroupName(c.sub.Group),
+		consumer.WithInstance(c.client.instance("consumer")),
+		consumer.WithNsResolver(c.client.resolver()),
+		consumer.WithConsumerModel(consumer.Clustering),
+		// The default skips what was sent before the group first started.
+		consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset),
+		consumer.WithConsumeGoroutineNums(c.sub.Concurrency),
+		consumer.WithConsumeMessageBatchMaxSize(1),
+		// After this time the library would send back a message that is held, drop
+		// it, and take a refusal for a yes; the default is 15 minutes.
+		consumer.WithConsumeTimeout(math.MaxInt64),
+		consumer.WithMaxReconsumeTimes(int32(c.sub.MaxAttempts - 1)), // redeliveries
+	}
 }
 
 // Ready is nil once Start has succeeded and until Stop.
@@ -137,15 +161,9 @@ func (c *Consumer) Ready() error {
 // (apache/rocketmq-client-go#1106).
 func (c *Consumer) onMessages(_ context.Context, messages ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
 	for _, msg := range messages {
-		if !c.gate.enter() {
+		if !c.settle(msg) {
 			// Stop is under way. The library drops the queue before this callback is let
 			// go, so the result counts for nothing and the message comes again.
-			c.gate.waitOpen()
-			return consumer.ConsumeRetryLater, nil
-		}
-		settled := c.deliver(msg)
-		c.gate.leave()
-		if !settled {
 			c.gate.waitOpen()
 			return consumer.ConsumeRetryLater, nil
 		}
@@ -153,15 +171,15 @@ func (c *Consumer) onMessages(_ context.Context, messages ...*primitive.MessageE
 	return consumer.ConsumeSuccess, nil
 }
 
-// deliver hands one message to the handler and settles it: false means that the
-// consumer was stopped before the message was handled, parked or sent back.
-func (c *Consumer) deliver(msg *primitive.MessageExt) bool {
-	m := incoming(msg)
-	err := c.attempt(m)
-	if err == nil {
-		return true
+// settle hands one message to the handler: false means that the consumer was
+// stopped before the message was handled, parked or sent back.
+func (c *Consumer) settle(msg *primitive.MessageExt) bool {
+	if !c.gate.enter() {
+		return false
 	}
-	return c.sendBack(msg, m)
+	defer c.gate.leave()
+	m := incoming(msg)
+	return c.attempt(m) == nil || c.sendBack(msg, m)
 }
 
 // attempt runs the handler, and parks m if that is what it asks for.
@@ -180,7 +198,12 @@ func (c *Consumer) attempt(m Message) error {
 	return nil
 }
 
-func (c *Consumer) park(ctx context.Context, m Message, why *PermanentError) error {
+func (c *Consumer) park(ctx context.Context, m Message, why *PermanentError) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("parking panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
 	if c.sub.Parker == nil {
 		return fmt.Errorf("group %s has nowhere to park messages: %w", c.sub.Group, why)
 	}
@@ -188,7 +211,7 @@ func (c *Consumer) park(ctx context.Context, m Message, why *PermanentError) err
 	if id == "" {
 		id = "message " + m.ID
 	}
-	err := c.sub.Parker.Park(ctx, Parked{Group: c.sub.Group, OrderID: id, Message: m, Reason: why.Reason, Detail: why.Error()})
+	err = c.sub.Parker.Park(ctx, Parked{Group: c.sub.Group, OrderID: id, Message: m, Reason: why.Reason, Detail: why.Error()})
 	if err == nil {
 		c.client.Metrics.countParked(c.sub.Group, why.Reason)
 	}
@@ -209,7 +232,7 @@ func (c *Consumer) sendBack(msg *primitive.MessageExt, m Message) bool {
 	pauses.Reset()
 	for {
 		ctx, cancel := context.WithTimeout(c.work, 3*time.Second)
-		err := c.admin.SendBack(ctx, request)
+		err := c.back(ctx, request)
 		cancel()
 		if err == nil {
 			return true
@@ -226,18 +249,24 @@ func (c *Consumer) sendBack(msg *primitive.MessageExt, m Message) bool {
 // Stop lets running handlers finish until ctx ends, takes the consumer out of
 // its group, and closes the connections. Messages that were not handled come
 // again, at another member or at the next start. The library itself waits for
-// nothing: it would throw the running handlers' results away.
+// nothing: it would throw the running handlers' results away. It may be called
+// at any time, and twice; a consumer does not start again.
 func (c *Consumer) Stop(ctx context.Context) error {
-	err := c.gate.close(ctx)
-	c.stopWork()
 	c.mu.Lock()
 	library := c.library
-	c.library = nil
+	c.library, c.stopped = nil, true
 	c.mu.Unlock()
+	if library != nil {
+		// A pull that is answered during Shutdown can end the process ("send on
+		// closed channel", apache/rocketmq-client-go#1051): start no more of them.
+		library.Suspend()
+	}
+	err := c.gate.close(ctx)
+	c.stopWork()
 	if library != nil {
 		time.Sleep(settleTime)
 		err = errors.Join(err, library.Shutdown())
+		c.gate.open()
 	}
-	c.gate.open()
 	return errors.Join(err, c.admin.Close())
 }

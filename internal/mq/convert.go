@@ -2,6 +2,7 @@ package mq
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -16,15 +17,22 @@ func outgoing(m Message) (*primitive.Message, error) {
 	}
 	msg := primitive.NewMessage(m.Topic, m.Body)
 	for key, value := range m.Properties {
-		// The library drops an empty value without a word, and the two characters
-		// separate properties on the wire.
-		if key == "" || value == "" || strings.ContainsAny(key+value, "\x01\x02") {
+		// The library drops an empty value without a word.
+		if key == "" || value == "" || strings.ContainsAny(key+value, separators) {
 			return nil, fmt.Errorf("%w: property %q has an empty or illegal value", ErrNotSent, key)
 		}
 		if reserved(key) {
 			return nil, fmt.Errorf("%w: property %q belongs to the broker", ErrNotSent, key)
 		}
 		msg.WithProperty(key, value)
+	}
+	if strings.ContainsAny(m.Tag, separators) {
+		return nil, fmt.Errorf("%w: the tag %q has an illegal character", ErrNotSent, m.Tag)
+	}
+	for _, key := range m.Keys {
+		if key == "" || strings.ContainsAny(key, separators+primitive.PropertyKeySeparator) {
+			return nil, fmt.Errorf("%w: the key %q is empty or has an illegal character", ErrNotSent, key)
+		}
 	}
 	if m.Tag != "" {
 		msg.WithTag(m.Tag)
@@ -35,23 +43,20 @@ func outgoing(m Message) (*primitive.Message, error) {
 	return msg, nil
 }
 
-// reserved tells whether the broker gives the property a meaning. A delay above
-// all must not slip onto a half message: the Java client strips it, this one does
-// not, and the broker then schedules the half message and loses it
+// separators end a property's name and its value on the wire.
+const separators = "\x01\x02"
+
+// reserved tells whether the property belongs to the broker or to this package.
+// The broker's have no lower-case letter, or begin with two underscores. A delay
+// above all must not slip onto a half message: the Java client strips it, this
+// one does not, and the broker then schedules the half message and loses it
 // (apache/rocketmq#1543).
 func reserved(key string) bool {
-	switch key {
-	case primitive.PropertyDelayTimeLevel, "TIMER_DELIVER_MS", "TIMER_DELAY_MS", "TIMER_DELAY_SEC",
-		primitive.PropertyTransactionPrepared, primitive.PropertyProducerGroup,
-		primitive.PropertyCheckImmunityTimeInSeconds, primitive.PropertyUniqueClientMessageIdKeyIndex,
-		primitive.PropertyKeys, primitive.PropertyTags, primitive.PropertyRealTopic,
-		primitive.PropertyRealQueueId, primitive.PropertyRetryTopic:
-		return true
-	}
-	return false
+	return key == strings.ToUpper(key) || strings.HasPrefix(key, "__") || key == propertyWarmUp
 }
 
-// incoming makes our message of a received one.
+// incoming makes our message of a received one. The broker's own properties are
+// left out: a message that is sent on must not carry them.
 func incoming(msg *primitive.MessageExt) Message {
 	m := fromLibrary(&msg.Message)
 	m.ID = msg.GetProperty(primitive.PropertyUniqueClientMessageIdKeyIndex)
@@ -65,7 +70,7 @@ func incoming(msg *primitive.MessageExt) Message {
 }
 
 func fromLibrary(msg *primitive.Message) Message {
-	properties := msg.GetProperties()
+	properties := msg.GetProperties() // a copy
 	m := Message{
 		Topic:      msg.Topic,
 		Tag:        properties[primitive.PropertyTags],
@@ -74,8 +79,9 @@ func fromLibrary(msg *primitive.Message) Message {
 		Attempt:    1,
 	}
 	if keys := properties[primitive.PropertyKeys]; keys != "" {
-		m.Keys = strings.Split(keys, primitive.PropertyKeySeparator)
+		m.Keys = strings.Fields(keys)
 	}
+	maps.DeleteFunc(properties, func(key, _ string) bool { return reserved(key) })
 	return m
 }
 

@@ -15,6 +15,10 @@ import (
 // table changes only when the broker restarts.
 const delayTableAge = 30 * time.Second
 
+// delayTableRetry is the pause after the table could not be fetched again: a
+// broker that hangs must not cost every send its whole deadline.
+const delayTableRetry = time.Second
+
 // libraryProducer is what of the library's producers is used.
 type libraryProducer interface {
 	SendSync(ctx context.Context, mq ...*primitive.Message) (*primitive.SendResult, error)
@@ -32,16 +36,20 @@ type Producer struct {
 
 	mu      sync.Mutex
 	library libraryProducer // nil until started
+	stopped bool
 
-	delays    sync.Mutex // held while the table is fetched, so that one caller does it
-	levels    DelayLevels
-	fetchedAt time.Time
+	delays  chan struct{} // full while one caller fetches the table; the others wait
+	levels  DelayLevels
+	askNext time.Time // when the table is to be fetched again; zero if it never was
 }
 
 // NewProducer makes a producer of the group. The topics are those that it will
 // send to: Start waits until they exist.
 func NewProducer(c Client, group string, topics ...string) *Producer {
-	return &Producer{client: c, group: group, topics: topics, admin: NewAdmin(c.NameServers), sends: newSending()}
+	return &Producer{
+		client: c, group: group, topics: topics, admin: NewAdmin(c.NameServers), sends: newSending(),
+		delays: make(chan struct{}, 1),
+	}
 }
 
 // Start returns when the producer can send, and tries until then: the name
@@ -70,6 +78,9 @@ func (p *Producer) startOnce(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.stopped {
+		return errors.Join(errStopped, library.Shutdown())
+	}
 	p.library = library
 	return nil
 }
@@ -102,6 +113,7 @@ func (p *Producer) Send(ctx context.Context, m Message) error {
 func (p *Producer) SendDelayed(ctx context.Context, m Message, d time.Duration) error {
 	level, err := p.level(ctx, d)
 	if err != nil {
+		p.client.Metrics.countSent(m.Topic, err)
 		return err
 	}
 	return p.send(ctx, m, level)
@@ -118,16 +130,22 @@ func (p *Producer) CheckDelay(ctx context.Context, d time.Duration) error {
 // level looks d up in the table of the broker that will deliver: the table is
 // its configuration, and a level above its end is silently clamped there.
 func (p *Producer) level(ctx context.Context, d time.Duration) (int, error) {
-	p.delays.Lock()
-	defer p.delays.Unlock()
-	if age := time.Since(p.fetchedAt); p.fetchedAt.IsZero() || age > delayTableAge {
+	select {
+	case p.delays <- struct{}{}:
+		defer func() { <-p.delays }()
+	case <-ctx.Done():
+		return 0, fmt.Errorf("%w: %w: read the broker's delay levels: %w", ErrNotSent, ErrUnavailable, ctx.Err())
+	}
+	if p.askNext.IsZero() || time.Now().After(p.askNext) {
 		levels, err := p.admin.DelayLevels(ctx)
 		switch {
 		case err == nil:
-			p.levels, p.fetchedAt = levels, time.Now()
-		case p.fetchedAt.IsZero():
+			p.levels, p.askNext = levels, time.Now().Add(delayTableAge)
+		case p.askNext.IsZero():
 			return 0, fmt.Errorf("%w: read the broker's delay levels: %w", ErrNotSent, err)
-		} // else the old table is still the best guess
+		default: // the old table is still the best guess
+			p.askNext = time.Now().Add(delayTableRetry)
+		}
 	}
 	return p.levels.Level(d)
 }
@@ -153,12 +171,13 @@ func (p *Producer) send(ctx context.Context, m Message, level int) (err error) {
 }
 
 // Stop turns new sends away, waits for those under way until ctx ends, and
-// closes the connections. It may be called at any time, and twice.
+// closes the connections. It may be called at any time, and twice; a producer
+// does not start again.
 func (p *Producer) Stop(ctx context.Context) error {
 	err := p.sends.drain(ctx)
 	p.mu.Lock()
 	library := p.library
-	p.library = nil
+	p.library, p.stopped = nil, true
 	p.mu.Unlock()
 	if library != nil {
 		err = errors.Join(err, library.Shutdown())

@@ -31,7 +31,7 @@ func newSending() *sending { return &sending{slots: make(chan struct{}, maxInFli
 
 // run calls send on a goroutine of its own and waits for it, or for ctx: the
 // library does not keep to a deadline by itself. If ctx ends first, run returns
-// at once with its error and send's result is thrown away; Drain still waits for
+// at once with its error and send's result is thrown away; drain still waits for
 // it.
 func (s *sending) run(ctx context.Context, send func() error) error {
 	done := make(chan error, 1)
@@ -48,6 +48,9 @@ func (s *sending) run(ctx context.Context, send func() error) error {
 
 // start runs f on a goroutine that drain waits for.
 func (s *sending) start(ctx context.Context, f func()) error {
+	if ctx.Err() != nil { // select would toss a coin
+		return fmt.Errorf("%w: %w: no time left: %w", ErrNotSent, ErrUnavailable, ctx.Err())
+	}
 	select {
 	case s.slots <- struct{}{}:
 	case <-ctx.Done():

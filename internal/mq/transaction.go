@@ -44,6 +44,7 @@ type TransactionProducer struct {
 
 	mu      sync.Mutex
 	library libraryTransactionProducer // nil until started
+	stopped bool
 }
 
 // NewTransactionProducer makes a transaction producer of the group. The topics
@@ -66,6 +67,9 @@ func (p *TransactionProducer) Start(ctx context.Context) error {
 // learns of them by its first send: without one within the first second no
 // check-back arrives for 30 seconds.
 func (p *TransactionProducer) startOnce(ctx context.Context) error {
+	if len(p.topics) == 0 {
+		return errors.New("a transaction producer needs a topic to warm up with")
+	}
 	for _, topic := range p.topics {
 		if err := p.admin.CheckTopic(ctx, topic); err != nil {
 			return err
@@ -91,6 +95,9 @@ func (p *TransactionProducer) startOnce(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.stopped {
+		return errors.Join(errStopped, library.Shutdown())
+	}
 	p.library = library
 	return nil
 }
@@ -110,7 +117,7 @@ func (p *TransactionProducer) warmUp(ctx context.Context, library libraryTransac
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		online, err := p.admin.ProducerOnline(ctx, p.group, p.topics[0], instance)
+		online, err := p.online(ctx, instance)
 		if online {
 			return nil
 		}
@@ -120,6 +127,16 @@ func (p *TransactionProducer) warmUp(ctx context.Context, library libraryTransac
 		case <-ticker.C:
 		}
 	}
+}
+
+// online tells whether the brokers of all topics know the client.
+func (p *TransactionProducer) online(ctx context.Context, instance string) (bool, error) {
+	for _, topic := range p.topics {
+		if online, err := p.admin.ProducerOnline(ctx, p.group, topic, instance); !online {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // Ready is nil once Start has succeeded and until Stop.
@@ -218,11 +235,12 @@ type localCall struct {
 	err   error
 }
 
-// begin claims the call for the listener; false means that the caller has given up.
+// begin claims the call for the listener; false means that the caller has given
+// up, or is about to.
 func (c *localCall) begin() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended {
+	if c.ended || c.ctx.Err() != nil {
 		return false
 	}
 	c.begun = true
@@ -243,12 +261,13 @@ func (c *localCall) finish(byListener bool, state TransactionState, err error) {
 
 // Stop turns new half messages away, waits until those under way are ended or
 // ctx ends, and closes the connections; half messages that are left are decided
-// by check-back at another process of the group, or at the next.
+// by check-back at another process of the group, or at the next. It may be called
+// at any time, and twice; a producer does not start again.
 func (p *TransactionProducer) Stop(ctx context.Context) error {
 	err := p.sends.drain(ctx)
 	p.mu.Lock()
 	library := p.library
-	p.library = nil
+	p.library, p.stopped = nil, true
 	p.mu.Unlock()
 	if library != nil {
 		err = errors.Join(err, library.Shutdown())

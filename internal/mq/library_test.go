@@ -1,0 +1,104 @@
+package mq
+
+import (
+	"math"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/apache/rocketmq-client-go/v2/consumer"
+	"github.com/apache/rocketmq-client-go/v2/primitive"
+)
+
+// libraryOf makes the library's consumer for the subscription, without starting it.
+func libraryOf(t *testing.T, s Subscription) reflect.Value {
+	t.Helper()
+	c, _ := quiet()
+	c.NameServers = []string{"127.0.0.1:1"}
+	k := NewConsumer(c, s)
+	library, err := consumer.NewPushConsumer(k.options()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fillWorkerTable(library, s.Topic, 3); err != nil {
+		t.Fatalf("the guard does not fit this release: %v", err)
+	}
+	if err := library.Subscribe(s.Topic, consumer.MessageSelector{}, k.onMessages); err != nil {
+		t.Fatal(err)
+	}
+	return reflect.ValueOf(library).Elem()
+}
+
+func TestConsumerOptionsReachTheLibrary(t *testing.T) {
+	options := libraryOf(t, Subscription{Group: "g-options", Topic: "topic", MaxAttempts: 4, Concurrency: 7}).
+		FieldByName("defaultConsumer").Elem().FieldByName("option")
+	for name, want := range map[string]int64{
+		"FromWhere":                  int64(consumer.ConsumeFromFirstOffset), // T60
+		"ConsumerModel":              int64(consumer.Clustering),
+		"ConsumeGoroutineNums":       7,
+		"ConsumeMessageBatchMaxSize": 1,
+		"MaxReconsumeTimes":          3,             // redeliveries
+		"ConsumeTimeout":             math.MaxInt64, // or a held message is lost after a while
+	} {
+		field := options.FieldByName(name)
+		if !field.IsValid() || field.Int() != want {
+			t.Errorf("%s = %v, want %d", name, field, want)
+		}
+	}
+}
+
+// The library must not write its table of workers once messages come: the entry
+// for the topic is there before Start, and that for the retry topic is written
+// by Start itself.
+func TestWorkerTableIsFilledBeforeTheStart(t *testing.T) {
+	field := libraryOf(t, Subscription{Group: "g-table", Topic: "topic"}).FieldByName("crCh")
+	table := *(*map[string]chan struct{})(unsafe.Pointer(field.UnsafeAddr()))
+	if cap(table["topic"]) != 3 {
+		t.Errorf("%d workers for the topic, want 3", cap(table["topic"]))
+	}
+}
+
+func TestWorkerTableFailsLoudly(t *testing.T) {
+	for _, library := range []any{
+		nil, 1, new(int), struct{}{}, &struct{}{},
+		&struct{ crCh map[string]chan int }{},
+		&struct{ workers map[string]chan struct{} }{},
+	} {
+		if err := fillWorkerTable(library, "topic", 1); err == nil || !strings.Contains(err.Error(), "client library") {
+			t.Errorf("%T: %v", library, err)
+		}
+	}
+}
+
+// The library's constants for states are renamed after this release, and the
+// zero value of a consumer's result is "acknowledge".
+func TestLibraryConstants(t *testing.T) {
+	if consumer.ConsumeSuccess != 0 || consumer.ConsumeRetryLater == 0 {
+		t.Error("the consumer's results have changed")
+	}
+	if primitive.SendOK != 0 {
+		t.Error("the send states have changed")
+	}
+}
+
+func TestInstanceNamesAreUnique(t *testing.T) {
+	c, _ := quiet()
+	seen := map[string]bool{}
+	for range 1000 {
+		name := c.instance("role")
+		if seen[name] || !regexp.MustCompile(`^test-role-[0-9a-f-]{13}$`).MatchString(name) {
+			t.Fatalf("instance %q", name)
+		}
+		seen[name] = true
+	}
+}
+
+func TestResolverTakesHostNames(t *testing.T) {
+	c := Client{NameServers: []string{"127.0.0.1:9876", "broker.example:9876", "[::1]:9876", "http://a.example:1"}}
+	want := []string{"127.0.0.1:9876", "http://broker.example:9876", "[::1]:9876", "http://a.example:1"}
+	if got := c.resolver().Resolve(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
