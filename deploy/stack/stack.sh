@@ -56,9 +56,40 @@ stack_status() {
   done
 }
 
-# For shells and other make targets; the driver adds its own parameters to the DSNs.
+# stack_run COMMAND...  runs a command on the stack, and stops what it had to
+# start for that: who had the stack running keeps it, who had not is left alone.
+stack_run() {
+  local part started=() code=0
+  (($# > 0)) || die "usage: stack.sh run COMMAND..."
+  for part in broker namesrv mariadb; do
+    part_pid "$part" >/dev/null || started+=("$part")
+  done
+  take_lock
+  stack_up >&2
+  exec 9>&- # others may use the stack meanwhile
+  eval "$(stack_env)"
+  trap : INT TERM # the command gets the signal too; wait for it, then clean up
+  "$@" || code=$?
+  ((${#started[@]} == 0)) || take_lock
+  for part in "${started[@]}"; do
+    stop_part "$part"
+  done
+  return "$code"
+}
+
+# For shells and other make targets. ORDERFLOW_STACK_* are bare addresses and
+# DSNs, to which a driver adds its own parameters; the rest is read by the
+# programs and by the tests.
 stack_env() {
+  local mysql="$HOST:$MYSQL_PORT" namesrv="$HOST:$NAMESRV_PORT"
+  local order="mysql://order_srv:order_srv@tcp($mysql)/orderflow_order"
+  local inventory="mysql://inventory_srv:inventory_srv@tcp($mysql)/orderflow_inventory"
   cat <<END
+export ORDER_NAME_SERVERS='$namesrv' INVENTORY_NAME_SERVERS='$namesrv' ORDERCTL_NAME_SERVERS='$namesrv'
+export ORDER_DATABASE_URL='$order' ORDERCTL_ORDER_DATABASE_URL='$order'
+export INVENTORY_DATABASE_URL='$inventory' ORDERCTL_INVENTORY_DATABASE_URL='$inventory'
+export ORDERFLOW_TEST_NAMESRV='$namesrv'
+export ORDERFLOW_TEST_MYSQL='mysql://orderflow_test:orderflow_test@tcp($mysql)/'
 export ORDERFLOW_STACK_NAMESRV='$HOST:$NAMESRV_PORT'
 export ORDERFLOW_STACK_BROKER='$HOST:$BROKER_PORT'
 export ORDERFLOW_STACK_MYSQL='orderflow_test:orderflow_test@tcp($HOST:$MYSQL_PORT)/'
@@ -75,7 +106,11 @@ case ${1:-} in
   status | env)
     "stack_$1"
     ;;
+  run)
+    shift
+    stack_run "$@"
+    ;;
   *)
-    die "usage: stack.sh up|down|reset|status|env"
+    die "usage: stack.sh up|down|reset|status|env|run COMMAND..."
     ;;
 esac
