@@ -26,11 +26,19 @@ const (
 // NewLogger returns a log that writes lines of at least the level to w. A line
 // that is written within a trace carries its trace_id.
 func NewLogger(w io.Writer, format Format, level slog.Level) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
 	if format == Text {
 		return slog.New(tracing{slog.NewTextHandler(w, options)})
 	}
 	return slog.New(tracing{slog.NewJSONHandler(w, options)})
+}
+
+// readable writes a duration as 1.5s; JSON would have it as 1500000000.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
 
 // tracing is a handler that adds the trace id of the context.

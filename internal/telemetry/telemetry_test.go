@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -17,13 +18,13 @@ func TestLogLineCarriesTheTraceID(t *testing.T) {
 	log := NewLogger(&out, JSON, slog.LevelInfo).With("service", "order-srv")
 	ctx, span := NewTracer().Tracer("test").Start(context.Background(), "call")
 	defer span.End()
-	log.InfoContext(ctx, "hello")
+	log.InfoContext(ctx, "hello", "took", 1500*time.Millisecond)
 	var line map[string]any
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
 		t.Fatal(err)
 	}
-	if want := span.SpanContext().TraceID().String(); line["trace_id"] != want || line["service"] != "order-srv" {
-		t.Errorf("got %v, want trace_id %s and the service", line, want)
+	if want := span.SpanContext().TraceID().String(); line["trace_id"] != want || line["service"] != "order-srv" || line["took"] != "1.5s" {
+		t.Errorf("got %v, want trace_id %s, the service and the duration", line, want)
 	}
 }
 

@@ -38,7 +38,7 @@ func (t *table) row(cells ...any) {
 	for i, c := range cells {
 		texts[i] = fmt.Sprint(c)
 	}
-	fmt.Fprintln(t.w, strings.Join(texts, "\t"))
+	fmt.Fprintln(t.w, strings.TrimRight(strings.Join(texts, "\t"), "\t"))
 }
 
 // gap ends a block of columns.

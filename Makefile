@@ -1,0 +1,62 @@
+# Every target, with what it does:  make help
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+GO := go
+TOOL := $(GO) tool -modfile=tools/go.mod
+PROGRAMS := order-srv inventory-srv orderctl
+
+# Flags for go test: make test TESTFLAGS='-run TestPlace -v'
+TESTFLAGS :=
+
+# The race detector would report the RocketMQ client library itself.
+RACE_PACKAGES = $(GO) list -f '{{.ImportPath}} {{.Imports}} {{.TestImports}} {{.XTestImports}}' ./... | \
+	grep -v rocketmq-client-go | cut -d' ' -f1
+
+# What the tests that need real parts are told about the stack.
+STACK_ENV = eval "$$($(MAKE) -s stack-env)"; export ORDERFLOW_TEST_NAMESRV="$$ORDERFLOW_STACK_NAMESRV" \
+	ORDERFLOW_TEST_MYSQL="mysql://$$ORDERFLOW_STACK_MYSQL"
+
+include deploy/stack/stack.mk
+
+.PHONY: help generate generate-check lint build test test-race test-real demo bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+generate: ## write all generated files: protobuf, wiring, tables of the README
+	$(TOOL) buf generate
+	$(TOOL) wire ./cmd/...
+	$(GO) run ./internal/configdoc README.md
+
+GENERATED := 'api/proto/*.pb.go' 'cmd/*wire_gen.go' README.md
+
+generate-check: generate ## fail if a generated file is not up to date
+	@git diff --exit-code -- $(GENERATED) || { echo 'run "make generate" and commit the result'; exit 1; }
+
+lint: ## check format, go vet, staticcheck and the protos
+	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "gofmt: $$files"; exit 1; }
+	$(GO) vet ./... && $(TOOL) staticcheck ./...
+	$(TOOL) buf lint
+
+build: ## build the programs into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ $(addprefix ./cmd/,$(PROGRAMS))
+
+test: ## run all tests that need nothing but Go
+	@CGO_ENABLED=0 $(GO) test $(TESTFLAGS) ./...
+
+test-race: ## run them with the race detector (needs a C compiler)
+	@$(GO) test -race $(TESTFLAGS) $$($(RACE_PACKAGES))
+
+test-real: stack-up ## run all tests, with a real broker and a real database
+	@$(STACK_ENV); $(GO) test -count=1 -p 1 -timeout 10m $(TESTFLAGS) ./...
+
+demo: build stack-up ## tell the story of an order with the real programs
+	@bin/orderctl demo
+
+bench: stack-up ## measure against the raw floor on the same stack
+	@$(STACK_ENV); $(GO) test -run '^$$' -bench . -timeout 30m $(TESTFLAGS) ./test/bench/...
+
+clean: ## remove bin/; the stack's data goes with stack-reset
+	rm -rf bin
