@@ -68,6 +68,9 @@ func Parse(text string) (*Point, error) {
 	if action != "kill" && (!pause || file == "") {
 		return nil, fmt.Errorf("action of crash point %s must be kill or pause:FILE, got %q", name, action)
 	}
+	if !pause {
+		return &Point{name: Name(name)}, nil
+	}
 	return &Point{name: Name(name), pauseFile: file}, nil
 }
 
