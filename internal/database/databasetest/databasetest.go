@@ -56,6 +56,14 @@ func NewSQLite(t testing.TB, files fs.FS) *database.DB {
 // such server.
 func NewMySQL(t testing.TB, files fs.FS) *database.DB {
 	t.Helper()
+	return open(t, CreateMySQL(t), files)
+}
+
+// CreateMySQL creates an empty database on the server of Variable and returns
+// its URL, for a program that opens it by itself; it is dropped when the test
+// ends. The test is skipped if there is no such server.
+func CreateMySQL(t testing.TB) (url string) {
+	t.Helper()
 	server := os.Getenv(Variable)
 	if server == "" {
 		t.Skip(Variable + " is not set: it names a MySQL or MariaDB server, such as mysql://USER:PASSWORD@tcp(127.0.0.1:13306)/")
@@ -67,11 +75,11 @@ func NewMySQL(t testing.TB, files fs.FS) *database.DB {
 	}
 	execute(t, server, "CREATE DATABASE "+name)
 	t.Cleanup(func() { execute(t, server, "DROP DATABASE "+name) })
-	url := address + name
+	url = address + name
 	if parameters != "" {
 		url += "?" + parameters
 	}
-	return open(t, url, files)
+	return url
 }
 
 // execute runs one statement in a connection of its own: the test's database may
