@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -22,25 +23,29 @@ type real struct {
 	group  string
 }
 
-// newReal skips the test where there is no broker.
+// newReal makes a topic of four queues and a group. It skips the test where there
+// is no broker, and lets it run beside the others.
 func newReal(t *testing.T, topicType string) *real {
 	t.Helper()
-	address := os.Getenv("ORDERFLOW_TEST_NAMESRV")
+	r := newNames(t)
+	r.ensureTopic(t, topicType, 4)
+	r.ensureGroup(t)
+	return r
+}
+
+// newNames makes the names only.
+func newNames(t *testing.T) *real {
+	t.Helper()
+	address := os.Getenv(realNameServer)
 	if address == "" {
-		t.Skip("ORDERFLOW_TEST_NAMESRV is not set: no RocketMQ name server to test on")
+		t.Skipf("no real broker: set %s to a name server's host:port", realNameServer)
 	}
+	t.Parallel()
 	id := uuid.NewString()[:8]
 	r := &real{
-		client: Client{NameServers: []string{address}, Service: "test"},
+		client: Client{NameServers: []string{address}, Service: "test", Logger: slog.New(slog.DiscardHandler)},
 		admin:  NewAdmin([]string{address}),
 		topic:  "mqtest-" + id, group: "mqtest-group-" + id,
-	}
-	ctx := t.Context()
-	if _, err := r.admin.EnsureTopic(ctx, TopicSpec{Name: r.topic, Type: topicType, Queues: 4}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := r.admin.EnsureGroup(ctx, GroupSpec{Name: r.group, MaxAttempts: DefaultMaxAttempts}); err != nil {
-		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -50,6 +55,65 @@ func newReal(t *testing.T, topicType string) *real {
 		_ = r.admin.Close()
 	})
 	return r
+}
+
+func (r *real) ensureTopic(t *testing.T, topicType string, queues int) {
+	t.Helper()
+	if _, err := r.admin.EnsureTopic(t.Context(), TopicSpec{Name: r.topic, Type: topicType, Queues: queues}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r *real) ensureGroup(t *testing.T) {
+	t.Helper()
+	if _, err := r.admin.EnsureGroup(t.Context(), GroupSpec{Name: r.group, MaxAttempts: DefaultMaxAttempts}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// consume starts a consumer of the topic.
+func (r *real) consume(t *testing.T, h Handler) *Consumer {
+	t.Helper()
+	return start(t, NewConsumer(r.client, Subscription{Group: r.group, Topic: r.topic, Handler: h}))
+}
+
+// send sends a plain message for each key.
+func (r *real) send(t *testing.T, keys ...string) {
+	t.Helper()
+	p := start(t, NewProducer(r.client, r.group+"-plain", r.topic))
+	for _, key := range keys {
+		if err := p.Send(t.Context(), text(r.topic, key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// settled waits until the group has acknowledged all messages of the topic and
+// all redeliveries. A consumer tells the broker so when it stops.
+func (r *real) settled(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for _, topic := range []string{r.topic, RetryTopic(r.group)} {
+		var lag int64
+		err := poll(ctx, "not settled", func() (ok bool, err error) {
+			lag, err = r.admin.Lag(ctx, r.group, topic)
+			return lag == 0, err
+		})
+		if err != nil {
+			t.Fatalf("%d messages of %s are not acknowledged: %v", lag, topic, err)
+		}
+	}
+}
+
+// stop stops s, which start will stop again.
+func stop(t *testing.T, s startStopper) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	defer cancel()
+	if err := s.Stop(ctx); err != nil {
+		t.Fatalf("stop: %v", err)
+	}
 }
 
 type startStopper interface {
@@ -123,14 +187,17 @@ func (b *inbox) wait(t *testing.T, what string, enough func([]Message) bool) []M
 }
 
 func withKey(key string) func([]Message) bool {
-	return func(all []Message) bool {
-		for _, m := range all {
-			if strings.Join(m.Keys, " ") == key {
-				return true
-			}
+	return func(all []Message) bool { return len(attempts(all, key)) > 0 }
+}
+
+// attempts are the deliveries of the key's message, in order of arrival.
+func attempts(all []Message, key string) (attempts []int) {
+	for _, m := range all {
+		if strings.Join(m.Keys, " ") == key {
+			attempts = append(attempts, m.Attempt)
 		}
-		return false
 	}
+	return attempts
 }
 
 // listener is a TransactionListener of functions.

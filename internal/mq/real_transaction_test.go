@@ -1,0 +1,70 @@
+package mq
+
+import (
+	"context"
+	"errors"
+	"testing"
+)
+
+// T03: the process that sent the half message is gone; another one of its group
+// is asked, although it has sent nothing yet itself.
+func TestT03AnotherProcessAnswersTheCheckBack(t *testing.T) {
+	r := newReal(t, "TRANSACTION")
+	box := newInbox()
+	r.consume(t, box.handle)
+	a := start(t, NewTransactionProducer(r.client, r.group+"-tx", &listener{
+		execute: func(context.Context, Message, any) (TransactionState, error) {
+			return StateUnknown, errors.New("the outcome of COMMIT is unknown")
+		},
+	}, r.topic))
+	m := text(r.topic, "k")
+	m.Properties = map[string]string{"barrier": "b1"}
+	if state, err := a.SendInTransaction(t.Context(), m, nil); state != StateUnknown || err == nil {
+		t.Fatalf("got %v, %v", state, err)
+	}
+	stop(t, a)
+	asked := make(chan Message, 100)
+	l := forbidden(t)
+	l.check = func(_ context.Context, m Message) TransactionState { asked <- m; return StateCommit }
+	start(t, NewTransactionProducer(r.client, r.group+"-tx", l, r.topic))
+	box.wait(t, "the message that the second process committed", withKey("k"))
+	if got := <-asked; got.Topic != r.topic || got.Keys[0] != "k" || got.Tag != "created" ||
+		got.Properties["barrier"] != "b1" || string(got.Body) != "k" {
+		t.Errorf("asked about %+v", got)
+	}
+}
+
+// The check-back's rollback counts: the message is never delivered.
+func TestCheckBackRollsBack(t *testing.T) {
+	r := newReal(t, "TRANSACTION")
+	box := newInbox()
+	k := r.consume(t, box.handle)
+	asked := make(chan string, 100)
+	p := start(t, NewTransactionProducer(r.client, r.group+"-tx", &listener{
+		execute: func(context.Context, Message, any) (TransactionState, error) {
+			return StateUnknown, errors.New("unknown")
+		},
+		check: func(_ context.Context, m Message) TransactionState {
+			asked <- m.Keys[0]
+			if m.Keys[0] == "bad" {
+				return StateRollback
+			}
+			return StateCommit
+		},
+	}, r.topic))
+	for _, key := range []string{"bad", "good"} {
+		if _, err := p.SendInTransaction(t.Context(), text(r.topic, key), nil); err == nil {
+			t.Error("unknown without an error")
+		}
+	}
+	box.wait(t, "the good message", withKey("good"))
+	for key := range asked {
+		if key == "bad" {
+			break
+		}
+	}
+	stop(t, k)
+	if withKey("bad")(box.all()) {
+		t.Error("the message that was rolled back was delivered")
+	}
+}
