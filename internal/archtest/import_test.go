@@ -1,0 +1,136 @@
+package archtest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// direction says that no package below from reaches one below to, not even
+// through others.
+type direction struct {
+	from, to []string
+	why      string
+}
+
+func directions() []direction {
+	orders, stock := []string{"internal/order"}, []string{"internal/inventory"}
+	both := []string{"internal/order", "internal/inventory"}
+	return []direction{
+		{orders, stock, "the services meet in api/proto and in topics only, or they could not be deployed apart"},
+		{stock, orders, "the services meet in api/proto and in topics only, or they could not be deployed apart"},
+		{
+			[]string{"internal/mq", "internal/database", "internal/server", "internal/telemetry"}, both,
+			"what both services stand on knows neither of them",
+		},
+		{[]string{"internal"}, []string{"internal/assembly"}, "the parts do not know how they are put together"},
+		{
+			[]string{"internal/order", "internal/inventory", "internal/event", "internal/mq", "internal/database"},
+			[]string{"cmd", "internal/cli", "internal/server", "internal/lifecycle"},
+			"the domain knows nothing of flags, listeners and processes",
+		},
+	}
+}
+
+func TestDependenciesPointOneWay(t *testing.T) {
+	graph := map[string][]string{}
+	for _, s := range sources(t) {
+		if s.test {
+			continue
+		}
+		for _, name := range s.imports {
+			if inner, ok := strings.CutPrefix(name, module+"/"); ok {
+				graph[s.folder()] = append(graph[s.folder()], inner)
+			}
+		}
+	}
+	for _, d := range directions() {
+		for folder := range graph {
+			if !within(folder, d.from...) || within(folder, d.to...) || within(folder, "internal/configdoc") {
+				continue // configdoc documents the commands
+			}
+			if chain := findPath(graph, folder, d.to, nil); chain != nil {
+				t.Errorf("%s\n\tbut %s", strings.Join(chain, " imports "), d.why)
+			}
+		}
+	}
+}
+
+// findPath returns the chain of imports from a package to one below the roots.
+func findPath(graph map[string][]string, from string, to []string, seen []string) []string {
+	if slices.Contains(seen, from) {
+		return nil
+	}
+	seen = append(seen, from)
+	for _, next := range graph[from] {
+		if within(next, to...) {
+			return append(seen, next)
+		}
+		if chain := findPath(graph, next, to, seen); chain != nil {
+			return chain
+		}
+	}
+	return nil
+}
+
+// place says that only some files import a library.
+type place struct {
+	library string
+	only    func(s source) bool
+	why     string
+}
+
+func places() []place {
+	return []place{
+		{
+			"github.com/apache/rocketmq-client-go",
+			// The benchmark's floor is the bare library, on purpose.
+			func(s source) bool { return s.folder() == "internal/mq" || s.folder() == "test/bench" },
+			"only internal/mq knows the client library: it is frozen, and its traps are hidden in one place",
+		},
+		{
+			"github.com/google/wire",
+			func(s source) bool { return within(s.path, "cmd") && strings.HasSuffix(s.path, "/wire.go") },
+			"dependency injection is how programs are put together, and nothing for the parts",
+		},
+		{
+			"gorm.io",
+			func(s source) bool {
+				return within(s.folder(), "internal/database", "internal/parking", "internal/order", "internal/inventory")
+			},
+			"SQL stays with the stores",
+		},
+		{
+			"github.com/alecthomas/kong",
+			func(s source) bool { return within(s.folder(), "internal/cli", "internal/configdoc") },
+			"flags are parsed in one place; commands have plain structs",
+		},
+	}
+}
+
+func TestLibrariesHaveTheirPlace(t *testing.T) {
+	for _, s := range sources(t) {
+		if within(s.folder(), "internal/deps") { // holds requirements, not code
+			continue
+		}
+		for _, p := range places() {
+			if slices.ContainsFunc(s.imports, func(name string) bool { return within(name, p.library) }) && !p.only(s) {
+				t.Errorf("%s imports %s\n\tbut %s", s.path, p.library, p.why)
+			}
+		}
+	}
+}
+
+func TestSQLAndTransportDoNotMeetInAFile(t *testing.T) {
+	imports := func(s source, roots ...string) bool {
+		return slices.ContainsFunc(s.imports, func(name string) bool { return within(name, roots...) })
+	}
+	for _, s := range sources(t) {
+		if s.test || !imports(s, "gorm.io") || within(s.folder(), "internal/deps") {
+			continue
+		}
+		if imports(s, "google.golang.org/grpc", module+"/api/proto/order", module+"/api/proto/inventory") {
+			t.Errorf("%s imports gorm and gRPC\n\tbut a store file stores, and an API file translates", s.path)
+		}
+	}
+}
