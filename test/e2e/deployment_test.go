@@ -30,6 +30,9 @@ const (
 // startTimeout is how long a program may take until it is ready.
 const startTimeout = 40 * time.Second
 
+// stopTimeout is how long a program may take to end after SIGTERM.
+const stopTimeout = 15 * time.Second
+
 // plan says what is special about a deployment.
 type plan struct {
 	nameServer   string                  // another broker than the run's
@@ -204,7 +207,7 @@ func (d *deployment) close(ctx context.Context) error {
 	// inventory-srv first: what it asks of order-srv is answered to the end.
 	for _, i := range slices.Backward(d.instances) {
 		if i.running() {
-			errs = append(errs, i.Stop(ctx))
+			errs = append(errs, d.end(ctx, i))
 		}
 	}
 	if d.injector != nil {
@@ -218,6 +221,13 @@ func (d *deployment) close(ctx context.Context) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(append(errs, d.server.Close(), d.admin.Close())...)
+}
+
+// end stops an instance; one that hangs must not keep the rest from being closed.
+func (d *deployment) end(ctx context.Context, i *instance) error {
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	return i.Stop(ctx)
 }
 
 // dropTopics leaves the broker as it was found.

@@ -202,7 +202,7 @@ func (s *system) waitReady(instances ...*instance) {
 // stop ends an instance with SIGTERM; it must end well.
 func (s *system) stop(i *instance) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), stopTimeout)
 	defer cancel()
 	s.must(i.Stop(ctx))
 }
