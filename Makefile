@@ -14,9 +14,8 @@ TESTFLAGS :=
 RACE_PACKAGES = $(GO) list -f '{{.ImportPath}} {{.Imports}} {{.TestImports}} {{.XTestImports}}' ./... | \
 	grep -v rocketmq-client-go | cut -d' ' -f1
 
-# What the tests that need real parts are told about the stack.
-STACK_ENV = eval "$$($(MAKE) -s stack-env)"; export ORDERFLOW_TEST_NAMESRV="$$ORDERFLOW_STACK_NAMESRV" \
-	ORDERFLOW_TEST_MYSQL="mysql://$$ORDERFLOW_STACK_MYSQL"
+# Runs a command on the stack, and stops what it had to start for it.
+ON_STACK = bash $(STACK_SH) run
 
 include deploy/stack/stack.mk
 
@@ -49,14 +48,14 @@ test: ## run all tests that need nothing but Go
 test-race: ## run them with the race detector (needs a C compiler)
 	@$(GO) test -race $(TESTFLAGS) $$($(RACE_PACKAGES))
 
-test-real: stack-up ## run all tests, with a real broker and a real database
-	@$(STACK_ENV); $(GO) test -count=1 -p 1 -timeout 10m $(TESTFLAGS) ./...
+test-real: ## run all tests on a real broker and a real database (see stack-up)
+	@$(ON_STACK) $(GO) test -count=1 -p 1 -timeout 10m $(TESTFLAGS) ./...
 
-demo: build stack-up ## tell the story of an order with the real programs
-	@bin/orderctl demo
+demo: build ## tell the story of an order with the real programs
+	@$(ON_STACK) bin/orderctl demo
 
-bench: stack-up ## measure against the raw floor on the same stack
-	@$(STACK_ENV); $(GO) test -run '^$$' -bench . -timeout 30m $(TESTFLAGS) ./test/bench/...
+bench: ## measure against the raw floor on the same stack
+	@$(ON_STACK) $(GO) test -run '^$$' -bench . -timeout 30m $(TESTFLAGS) ./test/bench/...
 
 clean: ## remove bin/; the stack's data goes with stack-reset
 	rm -rf bin
