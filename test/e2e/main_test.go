@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"orderflow/internal/mq"
 )
 
 // The environment variables that say where the real parts are.
@@ -43,6 +46,7 @@ var run suite
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	mq.UseLogger(slog.New(slog.DiscardHandler))
 	os.Exit(testMain(m))
 }
 
