@@ -1,0 +1,165 @@
+package inventorysrv
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	inventoryv1 "orderflow/api/proto/inventory/v1"
+	"orderflow/internal/assembly"
+	"orderflow/internal/cli"
+	"orderflow/internal/clock"
+)
+
+// nowhere is an address where nothing listens.
+const nowhere = "127.0.0.1:1"
+
+// config is a service on a database of its own and without a broker.
+func config(t *testing.T, flags ...string) Config {
+	t.Helper()
+	database := "sqlite:" + filepath.Join(t.TempDir(), "stock.db")
+	c, err := ParseConfig(append([]string{
+		"--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0",
+		"--database-url=" + database, "--name-servers=" + nowhere,
+	}, flags...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func migrate(t *testing.T, c Config) {
+	t.Helper()
+	m := Migrate{cli.Migrate{Database: c.Database}}
+	if err := m.Run(t.Context(), cli.Output{Stdout: io.Discard, Stderr: io.Discard}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func assemble(t *testing.T, c Config) *App {
+	t.Helper()
+	app, cleanup, err := New(t.Context(), c, assembly.Host{Log: slog.New(slog.DiscardHandler), Clock: clock.System{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cleanup)
+	return app
+}
+
+// start runs the service; stop ends it as SIGTERM does and returns what Run did.
+func start(t *testing.T, app *App) (stop func() error) {
+	t.Helper()
+	ctx, sigterm := context.WithCancel(t.Context())
+	result := make(chan error, 1)
+	go func() { result <- app.Run(ctx) }()
+	return func() error {
+		sigterm()
+		select {
+		case err := <-result:
+			return err
+		case <-time.After(30 * time.Second):
+			t.Fatal("the service does not stop")
+			return nil
+		}
+	}
+}
+
+func readyz(t *testing.T, app *App) (code int, text string) {
+	t.Helper()
+	resp, err := http.Get("http://" + app.AdminAddr() + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, strings.TrimSpace(string(body))
+}
+
+// awaitReadyz waits until what /readyz says is as wanted.
+func awaitReadyz(t *testing.T, app *App, wanted func(text string) bool) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	for {
+		_, text := readyz(t, app)
+		if wanted(text) {
+			return
+		}
+		select {
+		case <-deadline:
+			t.Fatalf("readyz says %q", text)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func TestWithoutBrokerItAnswersWhatItCan(t *testing.T) {
+	c := config(t)
+	migrate(t, c)
+	app := assemble(t, c)
+	stop := start(t, app)
+	awaitReadyz(t, app, func(text string) bool {
+		red := strings.HasPrefix(text, "not ready: ") && strings.Contains(text, "topic order-timeouts") &&
+			strings.Contains(text, "consumer inventory-srv-order-events") && strings.Contains(text, "group inventory-srv-order-timeouts")
+		return red && !strings.Contains(text, "schema") && !strings.Contains(text, "database")
+	})
+
+	conn, err := grpc.NewClient(app.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	stock := inventoryv1.NewInventoryServiceClient(conn)
+	added, err := stock.AddStock(t.Context(), &inventoryv1.AddStockRequest{ReceiptId: "r", Sku: "a", Quantity: 7})
+	if err != nil || added.GetStock().GetAvailable() != 7 {
+		t.Errorf("AddStock: %v, %v", added, err)
+	}
+	_, err = stock.GetStock(t.Context(), &inventoryv1.GetStockRequest{Skus: []string{"b"}})
+	if status.Code(err) != codes.NotFound {
+		t.Errorf("GetStock: %v, want NotFound", err)
+	}
+	if err := stop(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestSchemaThatIsTooOldEndsTheService(t *testing.T) {
+	app := assemble(t, config(t))
+	err := app.Run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), `run "inventory-srv migrate"`) {
+		t.Errorf("got %v, want what to do", err)
+	}
+}
+
+func TestDatabaseThatIsDownIsWaitedFor(t *testing.T) {
+	app := assemble(t, config(t, "--database-url=mysql://u:p@tcp("+nowhere+")/stock"))
+	stop := start(t, app)
+	awaitReadyz(t, app, func(text string) bool {
+		return strings.Contains(text, "database") && strings.Contains(text, "schema")
+	})
+	if err := stop(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestBadSettingsAreNamed(t *testing.T) {
+	for _, flag := range []string{"--listen=7001", "--admin-listen=x:y", "--order-service=order-srv", "--order-service=:7001"} {
+		name, _, _ := strings.Cut(flag, "=")
+		_, err := ParseConfig("--database-url=sqlite:x.db", flag)
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: got %v, want the name of the flag", flag, err)
+		}
+	}
+}

@@ -1,0 +1,184 @@
+package ordersrv
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	orderv1 "orderflow/api/proto/order/v1"
+	"orderflow/internal/assembly"
+	"orderflow/internal/cli"
+	"orderflow/internal/clock"
+)
+
+// nowhere is an address where nothing listens.
+const nowhere = "127.0.0.1:1"
+
+// config is a service on a database of its own and without a broker.
+func config(t *testing.T, flags ...string) Config {
+	t.Helper()
+	database := "sqlite:" + filepath.Join(t.TempDir(), "orders.db")
+	c, err := ParseConfig(append([]string{
+		"--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0",
+		"--database-url=" + database, "--name-servers=" + nowhere,
+	}, flags...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func migrate(t *testing.T, c Config) {
+	t.Helper()
+	m := Migrate{cli.Migrate{Database: c.Database}}
+	if err := m.Run(t.Context(), cli.Output{Stdout: io.Discard, Stderr: io.Discard}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func assemble(t *testing.T, c Config) *App {
+	t.Helper()
+	app, cleanup, err := New(t.Context(), c, assembly.Host{Log: slog.New(slog.DiscardHandler), Clock: clock.System{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cleanup)
+	return app
+}
+
+// start runs the service; stop ends it as SIGTERM does and returns what Run did.
+func start(t *testing.T, app *App) (stop func() error) {
+	t.Helper()
+	ctx, sigterm := context.WithCancel(t.Context())
+	result := make(chan error, 1)
+	go func() { result <- app.Run(ctx) }()
+	return func() error {
+		sigterm()
+		select {
+		case err := <-result:
+			return err
+		case <-time.After(30 * time.Second):
+			t.Fatal("the service does not stop")
+			return nil
+		}
+	}
+}
+
+func readyz(t *testing.T, app *App) (code int, text string) {
+	t.Helper()
+	resp, err := http.Get("http://" + app.AdminAddr() + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, strings.TrimSpace(string(body))
+}
+
+// awaitReadyz waits until what /readyz says is as wanted.
+func awaitReadyz(t *testing.T, app *App, wanted func(text string) bool) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	for {
+		_, text := readyz(t, app)
+		if wanted(text) {
+			return
+		}
+		select {
+		case <-deadline:
+			t.Fatalf("readyz says %q", text)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func TestWithoutBrokerItAnswersWhatItCan(t *testing.T) {
+	c := config(t)
+	migrate(t, c)
+	app := assemble(t, c)
+	stop := start(t, app)
+	awaitReadyz(t, app, func(text string) bool {
+		red := strings.HasPrefix(text, "not ready: ") && strings.Contains(text, "topic order-events") &&
+			strings.Contains(text, "producer order-srv-transactions") && strings.Contains(text, "payment window")
+		return red && !strings.Contains(text, "schema") && !strings.Contains(text, "database")
+	})
+
+	conn, err := grpc.NewClient(app.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	health, err := healthv1.NewHealthClient(conn).Check(t.Context(), &healthv1.HealthCheckRequest{Service: "order.v1.OrderService"})
+	if err != nil || health.GetStatus() != healthv1.HealthCheckResponse_NOT_SERVING {
+		t.Errorf("health: %v, %v", health.GetStatus(), err)
+	}
+	orders := orderv1.NewOrderServiceClient(conn)
+	_, err = orders.GetOrder(t.Context(), &orderv1.GetOrderRequest{OrderId: "01890a5d-ac96-774b-bcce-b302099a8057"})
+	if status.Code(err) != codes.NotFound {
+		t.Errorf("GetOrder: %v, want NotFound from the database", err)
+	}
+	_, err = orders.CreateOrder(t.Context(), &orderv1.CreateOrderRequest{
+		IdempotencyKey: "k", CustomerId: "c", CurrencyCode: "EUR", Lines: []*orderv1.OrderLine{{Sku: "a", Quantity: 1}},
+	})
+	if status.Code(err) != codes.Unavailable {
+		t.Errorf("CreateOrder: %v, want Unavailable", err)
+	}
+	if err := stop(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestSchemaThatIsTooOldEndsTheService(t *testing.T) {
+	app := assemble(t, config(t))
+	err := app.Run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), `run "order-srv migrate"`) {
+		t.Errorf("got %v, want what to do", err)
+	}
+}
+
+func TestDatabaseThatIsDownIsWaitedFor(t *testing.T) {
+	app := assemble(t, config(t, "--database-url=mysql://u:p@tcp("+nowhere+")/orders"))
+	stop := start(t, app)
+	awaitReadyz(t, app, func(text string) bool {
+		return strings.Contains(text, "database") && strings.Contains(text, "schema")
+	})
+	if err := stop(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestTwoServicesOnOnePort(t *testing.T) {
+	first := assemble(t, config(t))
+	_, _, err := New(t.Context(), config(t, "--listen="+first.Addr()),
+		assembly.Host{Log: slog.New(slog.DiscardHandler), Clock: clock.System{}})
+	if err == nil || !strings.Contains(err.Error(), first.Addr()) {
+		t.Errorf("got %v, want the address that is taken", err)
+	}
+}
+
+func TestBadSettingsAreNamed(t *testing.T) {
+	for _, flag := range []string{
+		"--listen=7001", "--admin-listen=x:y", "--payment-window=0s", "--payment-window=800h",
+		"--local-transaction-timeout=1ms", "--local-transaction-timeout=30m",
+	} {
+		name, _, _ := strings.Cut(flag, "=")
+		_, err := ParseConfig("--database-url=sqlite:x.db", flag)
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: got %v, want the name of the flag", flag, err)
+		}
+	}
+}
