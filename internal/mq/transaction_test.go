@@ -119,32 +119,34 @@ func TestNoLocalTransactionBeginsAfterTheDeadline(t *testing.T) {
 type callerKey struct{}
 
 func TestBegunLocalTransactionIsAwaitedAndKeepsItsDeadline(t *testing.T) {
-	c, _ := quiet()
-	ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), callerKey{}, "caller"), time.Hour)
-	defer cancel()
-	l := &listener{execute: func(inner context.Context, m Message, arg any) (TransactionState, error) {
-		cancel()
-		<-ctx.Done()
-		if inner.Err() != nil {
-			t.Error("the caller's departure has cancelled the local transaction")
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := quiet()
+		ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), callerKey{}, "caller"), time.Hour)
+		defer cancel()
+		l := &listener{execute: func(inner context.Context, m Message, arg any) (TransactionState, error) {
+			cancel()
+			synctest.Wait() // the caller has seen it, and waits
+			if inner.Err() != nil {
+				t.Error("the caller's departure has cancelled the local transaction")
+			}
+			got, ok := inner.Deadline()
+			if want, _ := ctx.Deadline(); !ok || !got.Equal(want) {
+				t.Errorf("deadline %v, want the caller's %v", got, want)
+			}
+			if inner.Value(callerKey{}) != "caller" || arg != "argument" || m.Keys[0] != "k" {
+				t.Errorf("got value %v, argument %v, message %+v", inner.Value(callerKey{}), arg, m)
+			}
+			return StateCommit, nil
+		}}
+		f := &fakeTransactions{}
+		p := transactionsOf(c, l, f)
+		f.send = func(_ context.Context, m *primitive.Message) (*primitive.TransactionSendResult, error) {
+			return stored(p, m), nil
 		}
-		got, ok := inner.Deadline()
-		if want, _ := ctx.Deadline(); !ok || !got.Equal(want) {
-			t.Errorf("deadline %v, want the caller's %v", got, want)
+		if state, err := p.SendInTransaction(ctx, half(), "argument"); state != StateCommit || err != nil {
+			t.Fatalf("got %v, %v", state, err)
 		}
-		if inner.Value(callerKey{}) != "caller" || arg != "argument" || m.Keys[0] != "k" {
-			t.Errorf("got value %v, argument %v, message %+v", inner.Value(callerKey{}), arg, m)
-		}
-		return StateCommit, nil
-	}}
-	f := &fakeTransactions{}
-	p := transactionsOf(c, l, f)
-	f.send = func(_ context.Context, m *primitive.Message) (*primitive.TransactionSendResult, error) {
-		return stored(p, m), nil
-	}
-	if state, err := p.SendInTransaction(ctx, half(), "argument"); state != StateCommit || err != nil {
-		t.Fatalf("got %v, %v", state, err)
-	}
+	})
 }
 
 // The caller has its answer as soon as the local transaction ends; what the
@@ -194,29 +196,31 @@ func TestListenerResults(t *testing.T) {
 			StateUnknown, "boom", primitive.UnknowState},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, _ := quiet()
-			f := &fakeTransactions{}
-			p := transactionsOf(c, &listener{execute: test.execute}, f)
-			var sent primitive.LocalTransactionState
-			f.send = func(_ context.Context, m *primitive.Message) (*primitive.TransactionSendResult, error) {
-				result := stored(p, m)
-				sent = result.State
-				return result, nil
-			}
-			state, err := p.SendInTransaction(t.Context(), half(), nil)
-			text := ""
-			if err != nil {
-				text = err.Error()
-			}
-			if state != test.want || (text == "") != (test.wantError == "") || !strings.Contains(text, test.wantError) {
-				t.Errorf("got %v, %v; want %v, %q", state, err, test.want, test.wantError)
-			}
-			if errors.Is(err, ErrNotSent) {
-				t.Error("the half message was sent")
-			}
-			if err := p.Stop(t.Context()); err != nil || sent != test.sent {
-				t.Errorf("sent to the broker: %v, want %v; stop: %v", sent, test.sent, err)
-			}
+			synctest.Test(t, func(t *testing.T) { // a caller that waits for ever fails
+				c, _ := quiet()
+				f := &fakeTransactions{}
+				p := transactionsOf(c, &listener{execute: test.execute}, f)
+				var sent primitive.LocalTransactionState
+				f.send = func(_ context.Context, m *primitive.Message) (*primitive.TransactionSendResult, error) {
+					result := stored(p, m)
+					sent = result.State
+					return result, nil
+				}
+				state, err := p.SendInTransaction(t.Context(), half(), nil)
+				text := ""
+				if err != nil {
+					text = err.Error()
+				}
+				if state != test.want || (text == "") != (test.wantError == "") || !strings.Contains(text, test.wantError) {
+					t.Errorf("got %v, %v; want %v, %q", state, err, test.want, test.wantError)
+				}
+				if errors.Is(err, ErrNotSent) {
+					t.Error("the half message was sent")
+				}
+				if err := p.Stop(t.Context()); err != nil || sent != test.sent {
+					t.Errorf("sent to the broker: %v, want %v; stop: %v", sent, test.sent, err)
+				}
+			})
 		})
 	}
 }
@@ -253,6 +257,9 @@ func TestT09HalfMessageThatWasNotConfirmed(t *testing.T) {
 			notBegun(t, state, err)
 			if name == "error" && !errors.Is(err, failed) {
 				t.Errorf("%v does not name its cause", err)
+			}
+			if strings.HasPrefix(name, "flush") && !strings.Contains(err.Error(), "did not confirm") {
+				t.Errorf("%v does not say what is wrong", err)
 			}
 		})
 	}
