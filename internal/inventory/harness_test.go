@@ -18,6 +18,7 @@ import (
 	eventv1 "orderflow/api/proto/event/v1"
 	orderv1 "orderflow/api/proto/order/v1"
 	"orderflow/internal/clock"
+	"orderflow/internal/crashpoint"
 	"orderflow/internal/database"
 	"orderflow/internal/database/databasetest"
 	"orderflow/internal/event"
@@ -28,6 +29,9 @@ import (
 )
 
 const window = 30 * time.Minute
+
+// patience bounds what a test waits for; it is spent only where a test fails.
+const patience = 20 * time.Second
 
 // world is inventory with everything around it that is not inventory: an order
 // service, a broker that takes stock events, a clock.
@@ -64,11 +68,16 @@ func newWorld(t *testing.T, db *database.DB) *world {
 		parked: parking.NewStore(db, clk),
 		names:  event.NewNames("test-"),
 	}
+	w.arm(nil)
+	return w
+}
+
+// arm makes the service anew, with a crash point.
+func (w *world) arm(point *crashpoint.Point) {
 	w.service = inventory.New(inventory.Deps{
 		Store: w.store, Orders: w.orders, StockEvents: w.sent, Parker: w.parked, Names: w.names,
-		Clock: clk, Log: slog.New(slog.DiscardHandler),
+		Clock: w.clock, Crash: point, Log: slog.New(slog.DiscardHandler),
 	})
-	return w
 }
 
 // order is an order as the order service knows it.
@@ -137,6 +146,13 @@ func (s *orderService) set(o *order, outcome orderv1.CloseOutcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o.outcome = outcome
+}
+
+// outcomeOf is how an order stands.
+func (s *orderService) outcomeOf(o *order) orderv1.CloseOutcome {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return o.outcome
 }
 
 // calls is how often it was asked.
@@ -265,12 +281,15 @@ func (w *world) timer(orders ...*order) mq.Message {
 	return mq.Message{Topic: w.names.OrderTimeouts, Tag: string(event.TagTimeout), Body: body, ID: "M2"}
 }
 
-// deliver hands a message to the handler of its topic.
+// deliver hands a message to the handler of its topic, and gives it as long as a
+// consumer would.
 func (w *world) deliver(m mq.Message) error {
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
 	if m.Topic == w.names.OrderTimeouts {
-		return w.service.HandlePaymentTimeouts(w.t.Context(), m)
+		return w.service.HandlePaymentTimeouts(ctx, m)
 	}
-	return w.service.HandleOrderEvents(w.t.Context(), m)
+	return w.service.HandleOrderEvents(ctx, m)
 }
 
 // must delivers a message that has to be acknowledged.
@@ -340,7 +359,7 @@ func (w *world) expectParked(reasons ...string) []parking.Entry {
 		got = append(got, e.Parked.Reason)
 	}
 	if diff := cmp.Diff(reasons, got); diff != "" {
-		w.t.Errorf("parked (-want +got):\n%s", diff)
+		w.t.Fatalf("parked (-want +got):\n%s", diff)
 	}
 	return entries
 }
@@ -376,7 +395,7 @@ func parallel(t *testing.T, n int, fn func(i int) error) {
 // eventually waits for a condition, without sleeping.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for !condition() {
 		if ctx.Err() != nil {
