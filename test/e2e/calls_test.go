@@ -118,8 +118,13 @@ func payment(o *orderv1.Order) *orderv1.PayOrderRequest {
 // service is away, that counts as "not yet".
 func (s *system) waitStatus(o *orderv1.Order, want orderv1.OrderStatus) *orderv1.Order {
 	s.t.Helper()
+	return s.waitStatusFor(waitTimeout, o, want)
+}
+
+func (s *system) waitStatusFor(timeout time.Duration, o *orderv1.Order, want orderv1.OrderStatus) *orderv1.Order {
+	s.t.Helper()
 	var now *orderv1.Order
-	s.eventually(waitTimeout, func() string {
+	s.eventually(timeout, func() string {
 		ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
 		defer cancel()
 		answer, err := s.orderClient.GetOrder(ctx, &orderv1.GetOrderRequest{OrderId: o.GetOrderId()})

@@ -1,0 +1,160 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// repository is the root of the checkout, as seen from the tests' folder.
+const repository = "../.."
+
+// variableJars names the folder with RocketMQ's jars, if it is not that of this
+// checkout's stack.
+const variableJars = "ORDERFLOW_TEST_ROCKETMQ_JARS"
+
+// stackTimeout is how long one command of the stack may take: it starts three
+// servers on a machine that is busy with other tests.
+const stackTimeout = 100 * time.Second
+
+// privateStack is a RocketMQ of one test, which may be stopped and killed. The
+// one that the other tests use is left alone.
+type privateStack struct {
+	dir        string
+	env        []string
+	nameServer string
+}
+
+// newStack starts a private stack; it is stopped and deleted with the test.
+func newStack(t *testing.T) *privateStack {
+	t.Helper()
+	jars := os.Getenv(variableJars)
+	if jars == "" {
+		jars = filepath.Join(repository, ".stack", "jars", "rocketmq")
+	}
+	if _, err := os.Stat(filepath.Join(jars, "pom.xml")); err != nil {
+		t.Skipf("no jars of RocketMQ: run \"make stack-up\" once, or set %s", variableJars)
+	}
+	// Not t.TempDir: the path of a socket in it must be short.
+	dir, err := os.MkdirTemp("", "e2e-stack-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &privateStack{dir: dir}
+	t.Cleanup(func() {
+		// A stopped process does not react to the signal by which it is asked to end.
+		_ = s.signalBroker(syscall.SIGCONT)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), stackTimeout)
+		defer cancel()
+		if err := errors.Join(s.command(ctx, "down"), os.RemoveAll(dir)); err != nil {
+			t.Errorf("end the private stack: %v", err)
+		}
+	})
+	if err := linkFiles(jars, filepath.Join(dir, "jars", "rocketmq")); err != nil {
+		t.Fatal(err)
+	}
+	nameServer, broker, mysql := freePort(t, 0), freePort(t, -2, 0, 1), freePort(t, 0)
+	s.nameServer = net.JoinHostPort("127.0.0.1", strconv.Itoa(nameServer))
+	s.env = []string{
+		"STACK_DIR=" + dir, fmt.Sprintf("STACK_NAMESRV_PORT=%d", nameServer),
+		fmt.Sprintf("STACK_BROKER_PORT=%d", broker), fmt.Sprintf("STACK_MYSQL_PORT=%d", mysql),
+	}
+	s.up(t)
+	return s
+}
+
+// up starts what does not run.
+func (s *privateStack) up(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), stackTimeout)
+	defer cancel()
+	if err := s.command(ctx, "up"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *privateStack) command(ctx context.Context, what string) error {
+	cmd := exec.CommandContext(ctx, "make", "-s", "-f", "deploy/stack/stack.mk", "stack-"+what)
+	cmd.Dir = repository
+	cmd.Env = append(os.Environ(), s.env...)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("stack-%s: %w\n%s", what, err, output)
+	}
+	return nil
+}
+
+// signalBroker sends a signal to the broker of this stack.
+func (s *privateStack) signalBroker(signal syscall.Signal) error {
+	text, err := os.ReadFile(filepath.Join(s.dir, "run", "broker.pid"))
+	if err != nil {
+		return err
+	}
+	word, _, _ := strings.Cut(string(text), " ")
+	pid, err := strconv.Atoi(word)
+	if err != nil {
+		return fmt.Errorf("broker.pid: %w", err)
+	}
+	// The number may be another process's by now: its command line names the stack.
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil || !strings.Contains(string(line), s.dir+"/broker") {
+		return fmt.Errorf("process %d is not the broker of %s: %w", pid, s.dir, err)
+	}
+	return syscall.Kill(pid, signal)
+}
+
+// linkFiles makes a folder with a link to every file of another one.
+func linkFiles(from, to string) error {
+	from, err := filepath.Abs(from)
+	if err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if err := os.Symlink(filepath.Join(from, entry.Name()), filepath.Join(to, entry.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// freePort finds a port that is free together with its neighbours, below those
+// that the system hands out by itself.
+func freePort(t *testing.T, neighbours ...int) int {
+	t.Helper()
+	for range 100 {
+		port := 15000 + rand.IntN(15000)
+		free := true
+		for _, n := range neighbours {
+			free = free && isFree(port+n)
+		}
+		if free {
+			return port
+		}
+	}
+	t.Fatal("no free port found")
+	return 0
+}
+
+func isFree(port int) bool {
+	listener, err := net.Listen("tcp", ":"+strconv.Itoa(port))
+	if err != nil {
+		return false
+	}
+	return listener.Close() == nil
+}
