@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
 	inventoryv1 "orderflow/api/proto/inventory/v1"
 	orderv1 "orderflow/api/proto/order/v1"
 )
@@ -100,6 +102,9 @@ func TestStoryOrdersAreTakenWhileInventoryIsDown(t *testing.T) {
 	if now := s.get(o.GetOrderId()); now.GetStatus() != placed {
 		t.Errorf("status is %s, want PLACED", now.GetStatus())
 	}
+	_, err := s.orderClient.PayOrder(t.Context(), payment(o))
+	wantReason(t, err, codes.FailedPrecondition, "STOCK_NOT_CONFIRMED")
+
 	began := time.Now()
 	s.useInventory(s.restart(s.inventory))
 	s.waitStatus(o, reserved)
