@@ -11,6 +11,7 @@ package database
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,6 +39,7 @@ type DB struct {
 	gorm    *gorm.DB
 	pool    *sql.DB
 	dialect Dialect
+	patient driver.Connector // MySQL: connections that wait for as long as a statement takes
 }
 
 // Open prepares a database by its URL:
@@ -97,12 +99,21 @@ func openMySQL(dsn string) (*DB, error) {
 	pool.SetMaxIdleConns(32)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	dialector := gormmysql.New(gormmysql.Config{Conn: pool, SkipInitializeWithVersion: true})
-	return wrap(dialector, pool, MySQL)
+	db, err := wrap(dialector, pool, MySQL)
+	if err != nil {
+		return nil, err
+	}
+	slow := cfg.Clone()
+	slow.ReadTimeout = 0
+	if db.patient, err = mysqldriver.NewConnector(slow); err != nil {
+		return nil, errors.Join(errors.New("database URL has a parameter that the driver refuses"), pool.Close())
+	}
+	return db, nil
 }
 
 func openSQLite(path string) (*DB, error) {
-	if path == "" {
-		return nil, errors.New("database URL must look like sqlite:FILE")
+	if path == "" || strings.Contains(path, "?") { // parameters of its own would void ours
+		return nil, errors.New("database URL must look like sqlite:FILE, without parameters")
 	}
 	// BEGIN IMMEDIATE: a deferred transaction that reads and then writes fails at
 	// once with SQLITE_BUSY_SNAPSHOT when somebody wrote in between.

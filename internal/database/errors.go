@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"io"
@@ -28,13 +29,14 @@ var (
 	mysqlCheck       = []uint16{3819, 4025}                               // MySQL, MariaDB
 	mysqlUnavailable = []uint16{1040, 1053, 1079, 1114, 1158, 1159, 1160, // connections, shutdown, disk full, network
 		1161, 1203, 1290, 1317, 1836, 1927, 3024, 3100, 3168, 4031}
-	mysqlKeyName = regexp.MustCompile(`for key '(?:[^'.]+\.)?([^'.]+)'`)
+	mysqlKeyName = regexp.MustCompile(`for key '(?:[^'.]+\.)?([^'.]+)'$`)
 )
 
 // Result codes of https://www.sqlite.org/rescode.html.
 const (
 	sqliteBusy             = 5
 	sqliteLocked           = 6
+	sqliteInterrupt        = 9 // the context ended
 	sqliteIOErr            = 10
 	sqliteFull             = 13
 	sqliteConstraintCheck  = 275
@@ -42,6 +44,9 @@ const (
 	sqliteConstraintUnique = 2067
 	sqliteDuplicatePrefix  = "UNIQUE constraint failed: "
 )
+
+// poolClosed is the text of an error that database/sql does not export.
+const poolClosed = "sql: database is closed"
 
 // IsDuplicate tells whether err says that key already has the value.
 func IsDuplicate(err error, key Key) bool {
@@ -102,6 +107,9 @@ func IsCheck(err error) bool {
 // IsUnavailable tells whether the database could not be asked, could not answer
 // in time, or cannot write at the moment: the same call may succeed later.
 func IsUnavailable(err error) bool {
+	if errors.Is(err, ErrUnknownOutcome) {
+		return true
+	}
 	var my *mysqldriver.MySQLError
 	if errors.As(err, &my) {
 		return slices.Contains(mysqlUnavailable, my.Number) || IsRetryable(err)
@@ -109,11 +117,11 @@ func IsUnavailable(err error) bool {
 	var lite *gosqlite.Error
 	if errors.As(err, &lite) {
 		primary := lite.Code() & 0xff
-		return primary == sqliteFull || primary == sqliteIOErr || IsRetryable(err)
+		return primary == sqliteInterrupt || primary == sqliteFull || primary == sqliteIOErr || IsRetryable(err)
 	}
 	var network net.Error
-	return errors.Is(err, ErrUnknownOutcome) ||
-		errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysqldriver.ErrInvalidConn) ||
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysqldriver.ErrInvalidConn) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone) || err != nil && strings.Contains(err.Error(), poolClosed) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network)
 }

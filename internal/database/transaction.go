@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -42,12 +43,30 @@ func (d *DB) InTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	}
 }
 
-func (d *DB) inTxOnce(ctx context.Context, fn func(tx *gorm.DB) error) (err error) {
+// inTxOnce keeps one connection from BEGIN to the end. If the COMMIT fails the
+// connection is thrown away: SQLite leaves the transaction open then, and the next
+// statement would see, and the next COMMIT complete, what was reported as failed.
+func (d *DB) inTxOnce(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	conn, err := d.pool.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("begin transaction: %w", err)
+	}
+	defer func() { _ = conn.Close() }() // gives it back to the pool, if it is still alive
+	err = d.inTxOn(ctx, conn, fn)
+	if errors.Is(err, ErrUnknownOutcome) {
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	}
+	return err
+}
+
+func (d *DB) inTxOn(ctx context.Context, conn *sql.Conn, fn func(tx *gorm.DB) error) (err error) {
 	var options []*sql.TxOptions
 	if d.dialect == MySQL { // SQLite is serializable and knows no other level
 		options = append(options, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	}
-	tx := d.gorm.WithContext(ctx).Begin(options...)
+	session := d.gorm.WithContext(ctx)
+	session.Statement.ConnPool = conn
+	tx := session.Begin(options...)
 	if tx.Error != nil {
 		return fmt.Errorf("begin transaction: %w", tx.Error)
 	}

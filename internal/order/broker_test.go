@@ -65,7 +65,9 @@ func (b *fakeBroker) SendInTransaction(ctx context.Context, m mq.Message, arg an
 		return b.listener.ExecuteLocalTransaction(ctx, m, arg)
 	}
 	if execute == nil {
-		execute = func(_ *half, _ any, run func() (mq.TransactionState, error)) (mq.TransactionState, error) { return run() }
+		execute = func(_ *half, _ any, run func() (mq.TransactionState, error)) (mq.TransactionState, error) {
+			return run()
+		}
 	}
 	state, err := execute(h, arg, run)
 	if state != mq.StateCommit && err == nil {

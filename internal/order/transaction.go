@@ -55,7 +55,8 @@ func (l *Listener) ExecuteLocalTransaction(ctx context.Context, m mq.Message, ar
 	if !ok {
 		return mq.StateRollback, fmt.Errorf("local transaction of %v got a %T", m.Keys, arg)
 	}
-	ctx, cancel := context.WithTimeout(ctx, work.timeout)
+	caller := ctx
+	ctx, cancel := context.WithTimeout(ctx, share(ctx, work.timeout))
 	defer cancel()
 	if work.ready != nil {
 		if err := work.ready(ctx); err != nil {
@@ -74,17 +75,27 @@ func (l *Listener) ExecuteLocalTransaction(ctx context.Context, m mq.Message, ar
 		l.crash.Hit(crashpoint.OrderAfterCommit)
 		return mq.StateCommit, nil
 	case errors.Is(err, database.ErrUnknownOutcome):
-		return l.settle(ctx, m, work, err)
+		return l.settle(caller, m, work, err)
 	default:
 		return mq.StateRollback, err
 	}
+}
+
+// share is how long a local transaction may take: its own timeout, or three
+// quarters of what the caller has left. The rest is for settling a failed COMMIT,
+// so that the caller is answered within its deadline.
+func share(caller context.Context, timeout time.Duration) time.Duration {
+	if deadline, ok := caller.Deadline(); ok {
+		timeout = min(timeout, time.Until(deadline)*3/4) // a deadline is of the machine's clock
+	}
+	return timeout
 }
 
 // settle finds out what became of a COMMIT that failed, with the check-back's own
 // question. A plain read would prove nothing: the COMMIT may still be running on
 // the server, but then the barrier's insert waits for it.
 func (l *Listener) settle(ctx context.Context, m mq.Message, work *localTransaction, failed error) (mq.TransactionState, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	result, err := l.store.resolveBarrier(ctx, work.barrier)
 	switch {

@@ -342,3 +342,31 @@ func describe(o Order) string {
 func stockEvent(orderID string, version int64) *eventv1.StockEvent {
 	return &eventv1.StockEvent{OrderId: orderID, Version: version, OccurredAtMs: start.UnixMilli()}
 }
+
+// statement is what a fault looks at.
+type statement func(db *gorm.DB) bool
+
+// failStatements makes the statements fail that one of the functions takes.
+func failStatements(kinds ...statement) func(*gorm.DB) error {
+	return func(db *gorm.DB) error {
+		for _, kind := range kinds {
+			if kind(db) {
+				return errInjected
+			}
+		}
+		return nil
+	}
+}
+
+func isQuery(db *gorm.DB) bool {
+	return len(db.Statement.BuildClauses) > 0 && db.Statement.BuildClauses[0] == "SELECT"
+}
+func isDelete(db *gorm.DB) bool {
+	return len(db.Statement.BuildClauses) > 0 && db.Statement.BuildClauses[0] == "DELETE"
+}
+
+// isFence is the insert of a check-back.
+func isFence(db *gorm.DB) bool {
+	row, ok := db.Statement.Dest.(*barrier)
+	return ok && row.Outcome == aborted
+}
