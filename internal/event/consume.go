@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"hash/fnv"
 
 	"google.golang.org/protobuf/proto"
 
@@ -30,7 +32,7 @@ func Each[E proto.Message](
 	handle func(ctx context.Context, e E) error,
 ) error {
 	var again []error
-	for _, item := range items {
+	for i, item := range items {
 		var permanent *mq.PermanentError
 		if item.Err != nil {
 			permanent = &mq.PermanentError{Reason: item.Err.Reason, Err: item.Err}
@@ -41,18 +43,22 @@ func Each[E proto.Message](
 		if permanent == nil {
 			continue
 		}
-		if err := parker.Park(ctx, parked(group, m, item, permanent)); err != nil {
+		if err := parker.Park(ctx, parked(group, m, i, item, permanent)); err != nil {
 			again = append(again, err)
 		}
 	}
 	return errors.Join(again...)
 }
 
-// parked is the one event as a message of its own, ready to be replayed.
-func parked[E proto.Message](group string, m mq.Message, item Item[E], why *mq.PermanentError) mq.Parked {
+// parked is the i-th event as a message of its own, ready to be replayed. One
+// that does not even say which order it is about is known by its message, its
+// place in it, and a hash of itself: message ids repeat.
+func parked[E proto.Message](group string, m mq.Message, i int, item Item[E], why *mq.PermanentError) mq.Parked {
 	id := item.OrderID
 	if id == "" {
-		id = "message " + m.ID
+		hash := fnv.New32a()
+		_, _ = hash.Write(item.Raw)
+		id = fmt.Sprintf("%s/%d/%08x", m.ID, i, hash.Sum32())
 	}
 	alone := m
 	alone.Keys = []string{id}

@@ -1,5 +1,6 @@
--- Ids, keys and SKUs compare byte by byte: the default collation takes 'A' and
--- 'a ' for the same key. Times are milliseconds since the Unix epoch.
+-- Ids, keys and SKUs compare byte by byte: the default collation takes 'A' and 'a'
+-- for the same key. (It still pads: 'a' equals 'a '. No id or SKU may hold a blank.)
+-- Times are milliseconds since the Unix epoch.
 
 -- +goose Up
 CREATE TABLE orders (
