@@ -110,9 +110,6 @@ func places() []place {
 
 func TestLibrariesHaveTheirPlace(t *testing.T) {
 	for _, s := range sources(t) {
-		if within(s.folder(), "internal/deps") { // holds requirements, not code
-			continue
-		}
 		for _, p := range places() {
 			if slices.ContainsFunc(s.imports, func(name string) bool { return within(name, p.library) }) && !p.only(s) {
 				t.Errorf("%s imports %s\n\tbut %s", s.path, p.library, p.why)
@@ -126,7 +123,7 @@ func TestSQLAndTransportDoNotMeetInAFile(t *testing.T) {
 		return slices.ContainsFunc(s.imports, func(name string) bool { return within(name, roots...) })
 	}
 	for _, s := range sources(t) {
-		if s.test || !imports(s, "gorm.io") || within(s.folder(), "internal/deps") {
+		if s.test || !imports(s, "gorm.io") {
 			continue
 		}
 		if imports(s, "google.golang.org/grpc", module+"/api/proto/order", module+"/api/proto/inventory") {
