@@ -103,7 +103,6 @@ func TestT66RestartsUnderLoadLoseNothing(t *testing.T) {
 		}
 	}
 	all := box.wait(t, "all messages", func(all []Message) bool { return len(handled(all)) == senders*each })
-	stop(t, k)
-	r.settled(t)
+	r.settled(t) // with the last one running: what two consumers have sent back comes twice
 	t.Logf("%d deliveries of %d messages", len(all), senders*each)
 }

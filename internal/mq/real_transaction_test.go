@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"testing"
+
+	"orderflow/internal/mq/remoting"
 )
 
 // T03: the process that sent the half message is gone; another one of its group
@@ -31,6 +33,24 @@ func TestT03AnotherProcessAnswersTheCheckBack(t *testing.T) {
 	if got := <-asked; got.Topic != r.topic || got.Keys[0] != "k" || got.Tag != "created" ||
 		got.Properties["barrier"] != "b1" || string(got.Body) != "k" {
 		t.Errorf("asked about %+v", got)
+	}
+}
+
+// When Start returns, the broker knows whom to ask.
+func TestStartedProducerIsKnownToTheBroker(t *testing.T) {
+	r := newReal(t, "TRANSACTION")
+	group := r.group + "-tx"
+	start(t, NewTransactionProducer(r.client, group, forbidden(t), r.topic))
+	masters, _, err := r.admin.routeMasters(t.Context(), r.topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range masters {
+		// A group without producers is an error.
+		_, err := r.admin.call(t.Context(), b.addr, remoting.RequestProducerConnections, map[string]string{"producerGroup": group})
+		if err != nil {
+			t.Errorf("broker %s: %v", b.name, err)
+		}
 	}
 }
 
