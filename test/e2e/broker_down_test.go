@@ -25,17 +25,19 @@ func TestT17TheBrokerIsDown(t *testing.T) {
 	tea := s.stocked("tea", 100)
 	s.waitStatus(s.place(tenMinutes, line(tea, 1)), reserved)
 
+	resume := func() { s.must(broker.signalBroker(syscall.SIGCONT)) }
+	t.Cleanup(func() { _ = broker.signalBroker(syscall.SIGCONT) }) // so that it can be ended
 	outages := []struct {
 		name  string
-		begin syscall.Signal
+		begin func()
 		end   func()
 	}{
-		{"hangs", syscall.SIGSTOP, func() { s.must(broker.signalBroker(syscall.SIGCONT)) }},
-		{"dies", syscall.SIGKILL, func() { broker.up(t) }},
+		{"hangs", func() { s.stopBroker(broker) }, resume},
+		{"dies", func() { s.must(broker.signalBroker(syscall.SIGKILL)) }, func() { broker.up(t) }},
 	}
 	for _, outage := range outages {
 		orders := s.count("SELECT COUNT(*) FROM {order}.orders")
-		s.must(broker.signalBroker(outage.begin))
+		outage.begin()
 		repeated := s.request(tenMinutes, line(tea, 1))
 		for range 2 { // at once, and when the client has noticed
 			s.wantUnavailableInTime("the broker "+outage.name, func(ctx context.Context) error {
@@ -62,6 +64,20 @@ func TestT17TheBrokerIsDown(t *testing.T) {
 	}
 	s.waitStock(tea, 97, 3, 0)
 	s.audit()
+}
+
+// stopBroker makes the broker hang.
+func (s *system) stopBroker(broker *privateStack) {
+	s.t.Helper()
+	s.must(broker.signalBroker(syscall.SIGSTOP))
+	s.eventually(waitTimeout, func() string {
+		hangs, err := broker.brokerHas("T")
+		s.must(err)
+		if !hangs {
+			return "some threads of the broker still run"
+		}
+		return ""
+	})
 }
 
 // sendUntilTaken repeats a request, as its caller was told to.

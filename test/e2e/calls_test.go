@@ -80,14 +80,30 @@ func (s *system) place(window time.Duration, lines ...*orderv1.OrderLine) *order
 	return s.send(s.request(window, lines...))
 }
 
-// send sends a request that must succeed.
+// send sends a request that must succeed, in the end.
 func (s *system) send(r *orderv1.CreateOrderRequest) *orderv1.Order {
 	s.t.Helper()
-	ctx, cancel := s.call()
-	defer cancel()
-	o, err := s.create(ctx, r)
+	o, err := s.insist(r)
 	s.must(err)
 	return o
+}
+
+// insist repeats a request with its key while it is told to, as clients do: on a
+// busy machine a transaction may take too long. It may be called from several
+// goroutines.
+func (s *system) insist(r *orderv1.CreateOrderRequest) (*orderv1.Order, error) {
+	ctx, cancel := context.WithTimeout(s.t.Context(), waitTimeout)
+	defer cancel()
+	for {
+		o, err := s.create(ctx, r)
+		if status.Code(err) != codes.Unavailable || ctx.Err() != nil {
+			return o, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pollInterval):
+		}
+	}
 }
 
 // get returns an order as it is now.

@@ -85,7 +85,7 @@ func TestT63BrokenMessagesAreParked(t *testing.T) {
 			s.inject(mq.Message{Topic: topic.topic, Tag: tag, Keys: []string{key}, Body: []byte(body)})
 			parked++
 			query := "SELECT COUNT(*) FROM " + topic.database + ".parked_messages WHERE consumer = ? AND topic = ? AND tag = ? AND reason = ? AND "
-			query += map[bool]string{true: "order_id = ?", false: "order_id LIKE 'message %' AND ? <> ''"}[kind.whole]
+			query += map[bool]string{true: "order_id = ?", false: "order_id LIKE CONCAT(message_id, '/0/%') AND ? <> ''"}[kind.whole]
 			s.eventually(waitTimeout, func() string {
 				if s.count(query, topic.group, topic.topic, tag, kind.reason, key) != 1 {
 					return fmt.Sprintf("%s, %s: not parked for %s: %v", topic.topic, kind.name, kind.reason, s.parked())
@@ -97,8 +97,8 @@ func TestT63BrokenMessagesAreParked(t *testing.T) {
 			}
 		}
 	}
-	for _, p := range s.parked() { // an event without an id is parked under its message's
-		if strings.HasPrefix(p.orderID, "message ") && p.reason == event.ReasonBadEvent {
+	for _, p := range s.parked() { // an event without an id is parked under its message's, and its place in it
+		if strings.Contains(p.orderID, "/0/") && p.reason == event.ReasonBadEvent {
 			s.expectParked(p.orderID, p.reason)
 		}
 	}

@@ -50,11 +50,9 @@ func (s *system) placeMany(n int, lines func(i int) []*orderv1.OrderLine) {
 	for range callers {
 		workers.Go(func() {
 			for i := range next {
-				ctx, cancel := s.call()
-				if _, err := s.create(ctx, s.request(tenMinutes, lines(i)...)); err != nil {
+				if _, err := s.insist(s.request(tenMinutes, lines(i)...)); err != nil {
 					failed <- fmt.Errorf("order %d: %w", i, err)
 				}
-				cancel()
 			}
 		})
 	}

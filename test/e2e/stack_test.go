@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -52,8 +53,6 @@ func newStack(t *testing.T) *privateStack {
 	}
 	s := &privateStack{dir: dir}
 	t.Cleanup(func() {
-		// A stopped process does not react to the signal by which it is asked to end.
-		_ = s.signalBroker(syscall.SIGCONT)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), stackTimeout)
 		defer cancel()
 		if err := errors.Join(s.command(ctx, "down"), os.RemoveAll(dir)); err != nil {
@@ -95,21 +94,53 @@ func (s *privateStack) command(ctx context.Context, what string) error {
 
 // signalBroker sends a signal to the broker of this stack.
 func (s *privateStack) signalBroker(signal syscall.Signal) error {
-	text, err := os.ReadFile(filepath.Join(s.dir, "run", "broker.pid"))
+	pid, err := s.brokerPID()
 	if err != nil {
 		return err
+	}
+	return syscall.Kill(pid, signal)
+}
+
+// brokerHas tells whether every thread of the broker is in the state, a letter of
+// /proc/PID/stat: a signal needs a while to reach all of them.
+func (s *privateStack) brokerHas(state string) (bool, error) {
+	pid, err := s.brokerPID()
+	if err != nil {
+		return false, err
+	}
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil {
+		return false, err
+	}
+	for _, thread := range threads {
+		text, err := os.ReadFile(thread)
+		if err != nil {
+			continue // it has ended
+		}
+		// The name before it is in parentheses and may hold anything.
+		if !strings.HasPrefix(string(text[bytes.LastIndexByte(text, ')')+1:]), " "+state) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func (s *privateStack) brokerPID() (int, error) {
+	text, err := os.ReadFile(filepath.Join(s.dir, "run", "broker.pid"))
+	if err != nil {
+		return 0, err
 	}
 	word, _, _ := strings.Cut(string(text), " ")
 	pid, err := strconv.Atoi(word)
 	if err != nil {
-		return fmt.Errorf("broker.pid: %w", err)
+		return 0, fmt.Errorf("broker.pid: %w", err)
 	}
 	// The number may be another process's by now: its command line names the stack.
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err != nil || !strings.Contains(string(line), s.dir+"/broker") {
-		return fmt.Errorf("process %d is not the broker of %s: %w", pid, s.dir, err)
+		return 0, fmt.Errorf("process %d is not the broker of %s: %w", pid, s.dir, err)
 	}
-	return syscall.Kill(pid, signal)
+	return pid, nil
 }
 
 // linkFiles makes a folder with a link to every file of another one.
