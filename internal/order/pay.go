@@ -53,16 +53,18 @@ func (s *Service) tryPay(ctx context.Context, p Payment) (Payment, error) {
 		return Payment{}, errStockNotConfirmed()
 	}
 	if expected.Outcome == RefundDue {
-		return expected, s.store.inTx(ctx, func(tx *Tx) error { return tx.record(&expected) })
+		err = s.store.inTx(ctx, func(tx *Tx) error { return tx.record(&expected) })
+		return expected, err
 	}
 	e := s.eventOf(o)
 	e.PaymentId = p.ID
-	return expected, s.transition(ctx, event.TagPaid, e, localTransaction{apply: func(tx *Tx) error {
+	err = s.transition(ctx, event.TagPaid, e, localTransaction{apply: func(tx *Tx) error {
 		if err := tx.record(&expected); err != nil {
 			return err
 		}
 		return tx.move(p.OrderID, transitionPay(), nil, tx.unexpired())
 	}})
+	return expected, err
 }
 
 // record decides about the payment again, now under the order's lock, and writes

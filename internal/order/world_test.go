@@ -7,13 +7,16 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	eventv1 "orderflow/api/proto/event/v1"
 	"orderflow/internal/apierror"
@@ -81,6 +84,7 @@ type hookClock struct {
 func (c *hookClock) Now() time.Time {
 	c.mu.Lock()
 	hook := c.hook
+	c.hook = nil
 	c.mu.Unlock()
 	if hook != nil {
 		hook()
@@ -90,10 +94,9 @@ func (c *hookClock) Now() time.Time {
 
 // onRead runs f once, the next time that the clock is read.
 func (c *hookClock) onRead(f func()) {
-	var once sync.Once
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.hook = func() { once.Do(f) }
+	c.hook = f
 }
 
 // fakeParker keeps what is parked.
@@ -369,4 +372,44 @@ func isDelete(db *gorm.DB) bool {
 func isFence(db *gorm.DB) bool {
 	row, ok := db.Statement.Dest.(*barrier)
 	return ok && row.Outcome == aborted
+}
+
+// seen is an error as it arrives at a client.
+type seen struct {
+	code       codes.Code
+	text       string
+	reason     string
+	retryAfter time.Duration
+	fields     []string
+}
+
+func statusOf(t testing.TB, err error) seen {
+	t.Helper()
+	st := apierror.Status(err)
+	s := seen{code: st.Code(), text: st.Message()}
+	for _, detail := range st.Details() {
+		switch d := detail.(type) {
+		case *errdetails.ErrorInfo:
+			s.reason = d.GetReason()
+			s.text += fmt.Sprint(d)
+		case *errdetails.RetryInfo:
+			s.retryAfter = d.GetRetryDelay().AsDuration()
+		case *errdetails.BadRequest:
+			for _, f := range d.GetFieldViolations() {
+				s.fields = append(s.fields, f.GetField())
+				s.text += f.GetDescription()
+			}
+		default:
+			t.Errorf("detail %T", d)
+		}
+	}
+	return s
+}
+
+// isUpdateOf is an UPDATE of an order's row.
+func isUpdateOf(id string) statement {
+	return func(db *gorm.DB) bool {
+		where, ok := db.Statement.Clauses["WHERE"].Expression.(clause.Where)
+		return ok && len(db.Statement.BuildClauses) > 0 && db.Statement.BuildClauses[0] == "UPDATE" && strings.Contains(fmt.Sprint(where), id)
+	}
 }
