@@ -20,7 +20,8 @@ import (
 const DefaultMaxAttempts = 16
 
 // settleTime is how long the library needs, after the last callback has
-// returned, to note its result: there is nothing to wait on.
+// returned, to note its result, and the broker to read the offsets that it is
+// told without an answer: there is nothing to wait on.
 const settleTime = 50 * time.Millisecond
 
 // Subscription is what a Consumer consumes and how.
@@ -39,6 +40,7 @@ type Subscription struct {
 type libraryConsumer interface {
 	Start() error
 	Suspend()
+	PersistConsumerOffset() error
 	Shutdown() error
 	Subscribe(topic string, selector consumer.MessageSelector,
 		f func(context.Context, ...*primitive.MessageExt) (consumer.ConsumeResult, error)) error
@@ -264,6 +266,11 @@ func (c *Consumer) Stop(ctx context.Context) error {
 	err := c.gate.close(ctx)
 	c.stopWork()
 	if library != nil {
+		time.Sleep(settleTime)
+		// Shutdown tells the broker the offsets too, but closes the connection behind
+		// them at once: with an answer still unread that is a reset, and the broker
+		// may never see what was acknowledged last.
+		err = errors.Join(err, library.PersistConsumerOffset())
 		time.Sleep(settleTime)
 		err = errors.Join(err, library.Shutdown())
 		c.gate.open()

@@ -180,7 +180,7 @@ func TestHeldMessageIsLetGoAfterTheQueueIs(t *testing.T) {
 		if got := <-answers; got != (answer{consumer.ConsumeRetryLater, nil}) {
 			t.Errorf("the library is told %v", got)
 		}
-		if !slices.Equal(library.calls, []string{"suspend", "shutdown"}) {
+		if !slices.Equal(library.calls, []string{"suspend", "persist", "shutdown"}) {
 			t.Errorf("calls %v", library.calls)
 		}
 	})
@@ -228,7 +228,7 @@ func TestStopLetsHandlersFinishAndHoldsTheRest(t *testing.T) {
 		if !slices.Equal(handled, []string{"1"}) || back.count() != 0 {
 			t.Errorf("handled %v, sent back %d", handled, back.count())
 		}
-		if err := k.Stop(t.Context()); err != nil || !slices.Equal(library.calls, []string{"suspend", "shutdown"}) {
+		if err := k.Stop(t.Context()); err != nil || !slices.Equal(library.calls, []string{"suspend", "persist", "shutdown"}) {
 			t.Errorf("second Stop = %v, calls %v", err, library.calls)
 		}
 	})

@@ -82,6 +82,10 @@ func (f *fakeConsumer) Subscribe(string, consumer.MessageSelector,
 	return errors.New("not used")
 }
 func (f *fakeConsumer) Suspend() { f.calls = append(f.calls, "suspend") }
+func (f *fakeConsumer) PersistConsumerOffset() error {
+	f.calls = append(f.calls, "persist")
+	return nil
+}
 func (f *fakeConsumer) Shutdown() error {
 	f.calls = append(f.calls, "shutdown")
 	if f.shutdown != nil {
