@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/apache/rocketmq-client-go/v2/primitive"
 )
 
 // busy makes n sends that go on until release is called.
@@ -96,6 +98,38 @@ func TestDrainWaitsForSendsWhoseCallersHaveLeft(t *testing.T) {
 		time.AfterFunc(time.Minute, func() { close(hold) })
 		if err := s.drain(t.Context()); err != nil || !finished {
 			t.Errorf("drain = %v, finished %v", err, finished)
+		}
+	})
+}
+
+// A connection that is closed under a half message leaves it to the check-back,
+// although its local transaction has just been decided.
+func TestStopWaitsForSendsBeforeItClosesTheConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := quiet()
+		hangs := make(chan struct{})
+		plain := &fakeProducer{send: func(context.Context, *primitive.Message) (*primitive.SendResult, error) {
+			<-hangs
+			return &primitive.SendResult{}, nil
+		}}
+		txn := &fakeTransactions{send: func(context.Context, *primitive.Message) (*primitive.TransactionSendResult, error) {
+			<-hangs
+			return nil, errors.New("failed")
+		}}
+		p, q := producerOf(c, plain), transactionsOf(c, forbidden(t), txn)
+		go func() { _ = p.Send(t.Context(), half()) }()
+		go func() { _, _ = q.SendInTransaction(t.Context(), half(), nil) }()
+		synctest.Wait()
+		stopped := make(chan error, 2)
+		go func() { stopped <- p.Stop(t.Context()) }()
+		go func() { stopped <- q.Stop(t.Context()) }()
+		synctest.Wait()
+		if len(stopped) != 0 || plain.down != 0 || txn.down != 0 {
+			t.Error("stopped with sends under way")
+		}
+		close(hangs)
+		if err := errors.Join(<-stopped, <-stopped); err != nil || plain.down != 1 || txn.down != 1 {
+			t.Errorf("Stop = %v; shut down %d and %d times", err, plain.down, txn.down)
 		}
 	})
 }
