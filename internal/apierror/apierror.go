@@ -137,8 +137,8 @@ func ReasonOf(err error) string {
 }
 
 // Status turns any error into what a client may see: an Error or a gRPC status
-// as it is, an ended context as its code, and anything else as Internal with a
-// message that says nothing.
+// as it is, a deadline that has passed as Unavailable, a cancelled call as
+// Canceled, and anything else as Internal with a message that says nothing.
 func Status(err error) *status.Status {
 	if err == nil {
 		return nil

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -64,6 +66,7 @@ func parked[E proto.Message](group string, m mq.Message, i int, item Item[E], wh
 	alone.Keys = []string{id}
 	var frame map[string]json.RawMessage
 	if json.Unmarshal(m.Body, &frame) == nil && frame != nil {
+		maps.DeleteFunc(frame, func(name string, _ json.RawMessage) bool { return strings.EqualFold(name, "events") })
 		frame["events"] = append(append([]byte{'['}, item.Raw...), ']')
 		if body, err := json.Marshal(frame); err == nil {
 			alone.Body = body

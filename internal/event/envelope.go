@@ -120,8 +120,8 @@ func DecodeStockEvents(tag Tag, body []byte) ([]Item[*eventv1.StockEvent], error
 // rawEnvelope is the frame of every envelope. Its events stay raw, so that one
 // that is broken does not take its neighbours with it.
 type rawEnvelope struct {
-	SchemaVersion *int              `json:"schemaVersion"`
-	DueAtMs       json.Number       `json:"dueAtMs"` // protobuf JSON writes an int64 as a string
+	SchemaVersion json.Number       `json:"schemaVersion"` // protobuf JSON allows every number as a string,
+	DueAtMs       json.Number       `json:"dueAtMs"`       // and writes an int64 as one
 	Events        []json.RawMessage `json:"events"`
 }
 
@@ -138,7 +138,7 @@ func decode[E identified](tag Tag, tags []Tag, body []byte, empty func() E) ([]I
 	if err := json.Unmarshal(body, &envelope); err != nil {
 		return nil, envelope, undecodable(ReasonBadBody, "%v", err)
 	}
-	if envelope.SchemaVersion == nil || *envelope.SchemaVersion != SchemaVersion {
+	if version, err := envelope.SchemaVersion.Int64(); err != nil || version != SchemaVersion {
 		return nil, envelope, undecodable(ReasonUnknownVersion, "this program reads schemaVersion %d only", SchemaVersion)
 	}
 	if len(envelope.Events) < 1 || len(envelope.Events) > MaxEvents {
