@@ -11,7 +11,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // Permanent turns a DecodeError of a whole body into the error that makes the
@@ -19,25 +19,25 @@ import (
 func Permanent(err error) error {
 	var broken *DecodeError
 	if errors.As(err, &broken) {
-		return &mq.PermanentError{Reason: broken.Reason, Err: broken}
+		return &message.PermanentError{Reason: broken.Reason, Err: broken}
 	}
 	return err
 }
 
 // Each handles the events of a received envelope one by one, as if each had come
-// alone. One that is broken, or for which handle returns a *mq.PermanentError,
+// alone. One that is broken, or for which handle returns a *message.PermanentError,
 // is parked alone under its order id. All others are handled even if an earlier
 // one failed; the error then says that the message must come again, and whoever
 // was done already absorbs the repetition by its idempotency.
 func Each[E proto.Message](
-	ctx context.Context, group string, m mq.Message, items []Item[E], parker mq.Parker,
+	ctx context.Context, group string, m message.Message, items []Item[E], parker message.Parker,
 	handle func(ctx context.Context, e E) error,
 ) error {
 	var again []error
 	for i, item := range items {
-		var permanent *mq.PermanentError
+		var permanent *message.PermanentError
 		if item.Err != nil {
-			permanent = &mq.PermanentError{Reason: item.Err.Reason, Err: item.Err}
+			permanent = &message.PermanentError{Reason: item.Err.Reason, Err: item.Err}
 		} else if err := handle(ctx, item.Event); err != nil && !errors.As(err, &permanent) {
 			again = append(again, err)
 			continue
@@ -55,7 +55,7 @@ func Each[E proto.Message](
 // parked is the i-th event as a message of its own, ready to be replayed. One
 // that does not even say which order it is about is known by its message, its
 // place in it, and a hash of itself: message ids repeat.
-func parked[E proto.Message](group string, m mq.Message, i int, item Item[E], why *mq.PermanentError) mq.Parked {
+func parked[E proto.Message](group string, m message.Message, i int, item Item[E], why *message.PermanentError) message.Parked {
 	id := item.OrderID
 	if id == "" {
 		hash := fnv.New32a()
@@ -72,5 +72,5 @@ func parked[E proto.Message](group string, m mq.Message, i int, item Item[E], wh
 			alone.Body = body
 		}
 	}
-	return mq.Parked{Group: group, OrderID: id, Message: alone, Reason: why.Reason, Detail: why.Error()}
+	return message.Parked{Group: group, OrderID: id, Message: alone, Reason: why.Reason, Detail: why.Error()}
 }

@@ -9,7 +9,7 @@ import (
 
 	eventv1 "orderflow/api/proto/event/v1"
 	"orderflow/internal/event"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 const (
@@ -19,11 +19,11 @@ const (
 
 // shelf keeps what is parked.
 type shelf struct {
-	parked []mq.Parked
+	parked []message.Parked
 	err    error
 }
 
-func (s *shelf) Park(_ context.Context, p mq.Parked) error {
+func (s *shelf) Park(_ context.Context, p message.Parked) error {
 	if s.err == nil {
 		s.parked = append(s.parked, p)
 	}
@@ -31,9 +31,9 @@ func (s *shelf) Park(_ context.Context, p mq.Parked) error {
 }
 
 // handleAll decodes a body and hands each event to handle, by order id.
-func handleAll(t *testing.T, body string, parker mq.Parker, handle func(id string) error) ([]string, error) {
+func handleAll(t *testing.T, body string, parker message.Parker, handle func(id string) error) ([]string, error) {
 	t.Helper()
-	m := mq.Message{Topic: "stock-events", Tag: "sold", Body: []byte(body), ID: "7F01", Properties: map[string]string{"traceparent": "00-1"}, Keys: []string{id, id2, id3}}
+	m := message.Message{Topic: "stock-events", Tag: "sold", Body: []byte(body), ID: "7F01", Properties: map[string]string{"traceparent": "00-1"}, Keys: []string{id, id2, id3}}
 	items, err := event.DecodeStockEvents(event.TagSold, m.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +62,7 @@ func TestEachHandlesAll(t *testing.T) {
 	if !slices.Equal(handled, []string{id, id2, id3}) || !errors.Is(err, first) || !errors.Is(err, last) {
 		t.Errorf("handled %v, %v", handled, err)
 	}
-	var permanent *mq.PermanentError
+	var permanent *message.PermanentError
 	if errors.As(err, &permanent) || s.parked != nil {
 		t.Errorf("an error that may pass is taken for a permanent one: %v, %v", err, s.parked)
 	}
@@ -78,7 +78,7 @@ func TestEachParksAlone(t *testing.T) {
 	var s shelf
 	handled, err := handleAll(t, envelope(stock(id), `{"orderId":"`+id2+`"}`, stock(id3)), &s, func(order string) error {
 		if order == id {
-			return errors.Join(errors.New("context"), mq.Permanent("CONTRADICTION", "sold and released"))
+			return errors.Join(errors.New("context"), message.Permanent("CONTRADICTION", "sold and released"))
 		}
 		return nil
 	})
@@ -147,7 +147,7 @@ func TestEachCannotPark(t *testing.T) {
 func TestPermanent(t *testing.T) {
 	t.Parallel()
 	_, err := event.DecodeStockEvents(event.TagSold, nil)
-	var permanent *mq.PermanentError
+	var permanent *message.PermanentError
 	if !errors.As(event.Permanent(err), &permanent) || permanent.Reason != event.ReasonBadBody || !strings.HasPrefix(permanent.Error(), event.ReasonBadBody) {
 		t.Errorf("%v", event.Permanent(err))
 	}

@@ -6,14 +6,14 @@ import (
 	eventv1 "orderflow/api/proto/event/v1"
 	"orderflow/internal/crashpoint"
 	"orderflow/internal/event"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
-// HandleOrderEvents is the mq.Handler of the topic order-events. It returns nil
-// when every event of the envelope is done or parked, a *mq.PermanentError if
+// HandleOrderEvents is the message.Handler of the topic order-events. It returns nil
+// when every event of the envelope is done or parked, a *message.PermanentError if
 // the body cannot be read at all, and any other error if the message must come
 // again.
-func (s *Service) HandleOrderEvents(ctx context.Context, m mq.Message) error {
+func (s *Service) HandleOrderEvents(ctx context.Context, m message.Message) error {
 	tag := event.Tag(m.Tag)
 	items, err := event.DecodeOrderEvents(tag, m.Body)
 	if err != nil {
@@ -33,9 +33,9 @@ func (s *Service) HandleOrderEvents(ctx context.Context, m mq.Message) error {
 		})
 }
 
-// HandlePaymentTimeouts is the mq.Handler of the topic order-timeouts. What it
+// HandlePaymentTimeouts is the message.Handler of the topic order-timeouts. What it
 // returns means the same as of HandleOrderEvents.
-func (s *Service) HandlePaymentTimeouts(ctx context.Context, m mq.Message) error {
+func (s *Service) HandlePaymentTimeouts(ctx context.Context, m message.Message) error {
 	items, dueAt, err := event.DecodePaymentTimeouts(event.Tag(m.Tag), m.Body)
 	if err != nil {
 		return event.Permanent(err)

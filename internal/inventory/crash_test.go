@@ -9,7 +9,7 @@ import (
 	"orderflow/internal/crashpoint"
 	"orderflow/internal/event"
 	"orderflow/internal/inventory"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // Each crash point lies where its name says: what stands before it has happened
@@ -17,7 +17,7 @@ import (
 func TestCrashPointsLieBetweenTheSteps(t *testing.T) {
 	t.Parallel()
 	for point, c := range map[crashpoint.Name]struct {
-		message       func(w *world, o *order) mq.Message
+		message       func(w *world, o *order) message.Message
 		asked, closed bool
 		status        inventory.Status
 		version       int64
@@ -59,5 +59,5 @@ func TestCrashPointsLieBetweenTheSteps(t *testing.T) {
 	}
 }
 
-func (w *world) timerOf(o *order) mq.Message  { return w.timer(o) }
-func (w *world) closedOf(o *order) mq.Message { return w.orderEvents(event.TagClosed, o) }
+func (w *world) timerOf(o *order) message.Message  { return w.timer(o) }
+func (w *world) closedOf(o *order) message.Message { return w.orderEvents(event.TagClosed, o) }

@@ -9,12 +9,12 @@ import (
 
 	"orderflow/internal/event"
 	"orderflow/internal/inventory"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 	"orderflow/internal/parking"
 )
 
 // edit changes the events of a message as a broken sender would.
-func edit(t *testing.T, m mq.Message, change func(events []map[string]any)) mq.Message {
+func edit(t *testing.T, m message.Message, change func(events []map[string]any)) message.Message {
 	t.Helper()
 	var frame struct {
 		SchemaVersion int              `json:"schemaVersion"`
@@ -163,8 +163,8 @@ func TestT63UnreadableBodies(t *testing.T) {
 			{w.names.OrderTimeouts, "timeout", `{"schemaVersion":1,"events":[{}]}`, event.ReasonBadBody},
 			{w.names.OrderTimeouts, "created", `{"schemaVersion":1,"dueAtMs":"1","events":[{}]}`, event.ReasonUnknownTag},
 		} {
-			err := w.deliver(mq.Message{Topic: c.topic, Tag: c.tag, Body: []byte(c.body)})
-			var permanent *mq.PermanentError
+			err := w.deliver(message.Message{Topic: c.topic, Tag: c.tag, Body: []byte(c.body)})
+			var permanent *message.PermanentError
 			if !errors.As(err, &permanent) || permanent.Reason != c.reason {
 				t.Errorf("%s %s: got %v, want %s", c.tag, c.body, err, c.reason)
 			}

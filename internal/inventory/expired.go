@@ -6,7 +6,7 @@ import (
 	eventv1 "orderflow/api/proto/event/v1"
 	orderv1 "orderflow/api/proto/order/v1"
 	"orderflow/internal/event"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // expired are the orders of `created` events whose due time has passed. They are
@@ -38,7 +38,7 @@ func expiredIncident(created incident, late answers) (incident, error) {
 	case orderv1.CloseOutcome_CLOSE_OUTCOME_NOT_DUE: // its window was extended
 		created.expiresAt = dueAt(result)
 	case orderv1.CloseOutcome_CLOSE_OUTCOME_UNKNOWN:
-		return incident{}, mq.Permanent(ReasonCreatedOrderUnknown,
+		return incident{}, message.Permanent(ReasonCreatedOrderUnknown,
 			"order %s is created, but the order service does not know it", created.orderID)
 	default:
 		return incident{}, unreadableAnswer(result)

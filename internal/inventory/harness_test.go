@@ -23,7 +23,7 @@ import (
 	"orderflow/internal/database/databasetest"
 	"orderflow/internal/event"
 	"orderflow/internal/inventory"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 	"orderflow/internal/parking"
 	"orderflow/migrations"
 )
@@ -165,14 +165,14 @@ func (s *orderService) calls() int {
 // outbox is the broker's side of the stock events.
 type outbox struct {
 	mu       sync.Mutex
-	messages []mq.Message
+	messages []message.Message
 	failures int // so many sends fail
-	onSend   func(m mq.Message)
+	onSend   func(m message.Message)
 }
 
 var errBroker = errors.New("broker is down")
 
-func (o *outbox) Send(_ context.Context, m mq.Message) error {
+func (o *outbox) Send(_ context.Context, m message.Message) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.failures > 0 {
@@ -250,7 +250,7 @@ func line(sku string, quantity int64) *eventv1.Line {
 }
 
 // orderEvents is the message that tells tag of the orders.
-func (w *world) orderEvents(tag event.Tag, orders ...*order) mq.Message {
+func (w *world) orderEvents(tag event.Tag, orders ...*order) message.Message {
 	w.t.Helper()
 	var events []*eventv1.OrderEvent
 	var keys []string
@@ -264,11 +264,11 @@ func (w *world) orderEvents(tag event.Tag, orders ...*order) mq.Message {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return mq.Message{Topic: w.names.OrderEvents, Tag: string(tag), Keys: keys, Body: body, ID: "M1"}
+	return message.Message{Topic: w.names.OrderEvents, Tag: string(tag), Keys: keys, Body: body, ID: "M1"}
 }
 
 // timer is the timer of the orders, due when the first one is.
-func (w *world) timer(orders ...*order) mq.Message {
+func (w *world) timer(orders ...*order) message.Message {
 	w.t.Helper()
 	var events []*eventv1.PaymentTimeout
 	for _, o := range orders {
@@ -278,12 +278,12 @@ func (w *world) timer(orders ...*order) mq.Message {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return mq.Message{Topic: w.names.OrderTimeouts, Tag: string(event.TagTimeout), Body: body, ID: "M2"}
+	return message.Message{Topic: w.names.OrderTimeouts, Tag: string(event.TagTimeout), Body: body, ID: "M2"}
 }
 
 // deliver hands a message to the handler of its topic, and gives it as long as a
 // consumer would.
-func (w *world) deliver(m mq.Message) error {
+func (w *world) deliver(m message.Message) error {
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	if m.Topic == w.names.OrderTimeouts {
@@ -293,7 +293,7 @@ func (w *world) deliver(m mq.Message) error {
 }
 
 // must delivers a message that has to be acknowledged.
-func (w *world) must(m mq.Message) {
+func (w *world) must(m message.Message) {
 	w.t.Helper()
 	if err := w.deliver(m); err != nil {
 		w.t.Fatalf("%s: %v", m.Tag, err)
@@ -301,9 +301,9 @@ func (w *world) must(m mq.Message) {
 }
 
 // again delivers a message that has to be redelivered.
-func (w *world) again(m mq.Message) {
+func (w *world) again(m message.Message) {
 	w.t.Helper()
-	var permanent *mq.PermanentError
+	var permanent *message.PermanentError
 	if err := w.deliver(m); err == nil || errors.As(err, &permanent) {
 		w.t.Fatalf("%s: got %v, want an error that asks for redelivery", m.Tag, err)
 	}

@@ -6,7 +6,7 @@ import (
 
 	eventv1 "orderflow/api/proto/event/v1"
 	"orderflow/internal/event"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // publish tells order-srv where a reservation stands. An error means that it may
@@ -20,7 +20,7 @@ func (s *Service) publish(ctx context.Context, r Reservation) error {
 	if err != nil {
 		return fmt.Errorf("order %s: %w", r.OrderID, err)
 	}
-	m := mq.Message{Topic: s.names.StockEvents, Tag: string(tag), Keys: []string{r.OrderID}, Body: body}
+	m := message.Message{Topic: s.names.StockEvents, Tag: string(tag), Keys: []string{r.OrderID}, Body: body}
 	if err := s.stockEvents.Send(ctx, m); err != nil {
 		return fmt.Errorf("order %s: send stock event %s: %w", r.OrderID, tag, err)
 	}

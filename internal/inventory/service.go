@@ -10,7 +10,7 @@ import (
 	"orderflow/internal/clock"
 	"orderflow/internal/crashpoint"
 	"orderflow/internal/event"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // orderAsker decides whether an order is closed; orderv1.OrderServiceClient is
@@ -22,7 +22,7 @@ type orderAsker interface {
 // sender sends a message and returns once the broker has stored it. An error
 // means that it may not be stored.
 type sender interface {
-	Send(ctx context.Context, m mq.Message) error
+	Send(ctx context.Context, m message.Message) error
 }
 
 // Deps is what a Service works with. All of it must be safe for concurrent use.
@@ -30,7 +30,7 @@ type Deps struct {
 	Store       *Store
 	Orders      orderAsker        // the order service
 	StockEvents sender            // the producer of Names.InventoryEvents
-	Parker      mq.Parker         // where events go that contradict what we know
+	Parker      message.Parker    // where events go that contradict what we know
 	Names       event.Names       // topics and groups of this deployment
 	Clock       clock.Clock       // the same one that the Store has
 	Crash       *crashpoint.Point // nil: nothing is armed
@@ -42,7 +42,7 @@ type Service struct {
 	store       *Store
 	orders      orderAsker
 	stockEvents sender
-	parker      mq.Parker
+	parker      message.Parker
 	names       event.Names
 	clock       clock.Clock
 	crash       *crashpoint.Point

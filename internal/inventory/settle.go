@@ -6,7 +6,7 @@ import (
 
 	"gorm.io/gorm"
 
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // settle sells what a RESERVED reservation holds.
@@ -28,7 +28,7 @@ func (s *Store) sellAtOnce(tx *gorm.DB, in incident, reason string) (*Reservatio
 		return nil, err
 	}
 	if short {
-		return nil, mq.Permanent(reason, "order %s is paid, its reservation is absent, and stock is short: %s",
+		return nil, message.Permanent(reason, "order %s is paid, its reservation is absent, and stock is short: %s",
 			in.orderID, describeShortages(lines))
 	}
 	if err := moveStock(tx, lines, sellNow, s.clock.Now()); err != nil {

@@ -13,7 +13,7 @@ import (
 	"orderflow/internal/database/databasetest"
 	"orderflow/internal/event"
 	"orderflow/internal/inventory"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 	"orderflow/migrations"
 )
 
@@ -25,7 +25,7 @@ type simulation struct {
 	rt     *rapid.T
 	stock  map[string]int64
 	all    []*simulated
-	bag    []mq.Message
+	bag    []message.Message
 	ghosts []string // orders that only have a timer
 }
 
@@ -88,7 +88,7 @@ func (s *simulation) place() {
 func (s *simulation) put(tag event.Tag, o *order) { s.bag = append(s.bag, s.orderEvents(tag, o)) }
 
 // hear is the order service's consumer of stock events.
-func (s *simulation) hear(m mq.Message) {
+func (s *simulation) hear(m message.Message) {
 	items, err := event.DecodeStockEvents(event.Tag(m.Tag), m.Body)
 	if err != nil {
 		s.t.Error(err)

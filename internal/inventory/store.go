@@ -11,7 +11,7 @@ import (
 	"orderflow/internal/apierror"
 	"orderflow/internal/clock"
 	"orderflow/internal/database"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // Store is inventory's database: stock, receipts and reservations. It is safe
@@ -154,7 +154,7 @@ func moveStock(tx *gorm.DB, lines []Line, move func(n int64) shift, now time.Tim
 			return fmt.Errorf("take %d units of %s: %w", l.Quantity, l.SKU, errOvertaken)
 		}
 		if result.RowsAffected != 1 {
-			return mq.Permanent(ReasonStockContradiction, "order %s: stock of %s cannot give %d units", l.OrderID, l.SKU, l.Quantity)
+			return message.Permanent(ReasonStockContradiction, "order %s: stock of %s cannot give %d units", l.OrderID, l.SKU, l.Quantity)
 		}
 	}
 	return nil

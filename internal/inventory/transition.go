@@ -8,7 +8,7 @@ import (
 	"gorm.io/gorm"
 
 	eventv1 "orderflow/api/proto/event/v1"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // incident is something that has happened to one order.
@@ -23,7 +23,7 @@ type incident struct {
 // returns the reservation as it is afterwards, ready to be told to order-srv
 // (a rejected one has its lines), or nil if there is nothing to tell.
 //
-// A *mq.PermanentError says that the incident contradicts the reservation; on
+// A *message.PermanentError says that the incident contradicts the reservation; on
 // every error nothing has changed, except on database.ErrUnknownOutcome, where
 // it may have: the redelivery finds out.
 func (s *Store) transition(ctx context.Context, in incident) (*Reservation, error) {
@@ -67,7 +67,7 @@ func (s *Store) act(tx *gorm.DB, in incident, current Reservation) (*Reservation
 	case doIgnore:
 		return nil, nil
 	default:
-		return nil, mq.Permanent(verdict.reason, "order %s is %s, but its reservation is %s (version %d)",
+		return nil, message.Permanent(verdict.reason, "order %s is %s, but its reservation is %s (version %d)",
 			in.orderID, in.what, current.Status, current.Version)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"orderflow/internal/mq/message"
 	"orderflow/internal/mq/remoting"
 )
 
@@ -100,7 +101,7 @@ func (a *Admin) send(ctx context.Context, addr string, request remoting.Command)
 	case remoting.ResponseSuccess: // not a refusal: there was no answer
 		return answer, timeMayMend(err)
 	case remoting.ResponseSystemBusy, remoting.ResponseServiceNotAvailable, remoting.ResponseFlowControl:
-		return answer, fmt.Errorf("%w: %s: %w", ErrUnavailable, addr, err)
+		return answer, fmt.Errorf("%w: %s: %w", message.ErrUnavailable, addr, err)
 	default:
 		return answer, fmt.Errorf("%s: %w", addr, err)
 	}
@@ -112,17 +113,17 @@ func timeMayMend(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	return fmt.Errorf("%w: %w", message.ErrUnavailable, err)
 }
 
 // ask sends the request to the name servers, one after the other until one
 // answers.
 func (a *Admin) ask(ctx context.Context, code int, ext map[string]string) (remoting.Command, error) {
-	err := fmt.Errorf("%w: no name server is configured", ErrUnavailable)
+	err := fmt.Errorf("%w: no name server is configured", message.ErrUnavailable)
 	for _, addr := range a.nameServers {
 		var answer remoting.Command
 		answer, err = a.call(ctx, addr, code, ext)
-		if !errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
+		if !errors.Is(err, message.ErrUnavailable) || ctx.Err() != nil {
 			return answer, err
 		}
 	}
@@ -147,11 +148,11 @@ func (a *Admin) masters(ctx context.Context, all bool) ([]broker, error) {
 		case ok:
 			masters = append(masters, broker{name: name, addr: addr})
 		case all:
-			return nil, fmt.Errorf("%w: broker %s has no master at the moment", ErrUnavailable, name)
+			return nil, fmt.Errorf("%w: broker %s has no master at the moment", message.ErrUnavailable, name)
 		}
 	}
 	if len(masters) == 0 {
-		return nil, fmt.Errorf("%w: the name server knows no broker", ErrUnavailable)
+		return nil, fmt.Errorf("%w: the name server knows no broker", message.ErrUnavailable)
 	}
 	return masters, nil
 }
@@ -191,7 +192,7 @@ func (a *Admin) routeMasters(ctx context.Context, topic string) ([]broker, remot
 	for _, b := range route.Brokers {
 		addr, ok := b.Addrs[remoting.MasterID]
 		if !ok {
-			return nil, route, fmt.Errorf("%w: broker %s has no master at the moment", ErrUnavailable, b.Name)
+			return nil, route, fmt.Errorf("%w: broker %s has no master at the moment", message.ErrUnavailable, b.Name)
 		}
 		masters = append(masters, broker{name: b.Name, addr: addr})
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"orderflow/internal/mq/message"
 	"orderflow/internal/mq/remoting"
 )
 
@@ -362,7 +363,7 @@ func TestAdminRealSendBackRefused(t *testing.T) {
 	}
 	bad = good
 	bad.BrokerName = "nowhere"
-	if err := a.SendBack(ctx, bad); !errors.Is(err, ErrUnavailable) {
+	if err := a.SendBack(ctx, bad); !errors.Is(err, message.ErrUnavailable) {
 		t.Errorf("a broker that does not exist: %v", err)
 	}
 }

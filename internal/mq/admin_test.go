@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"orderflow/internal/mq/message"
 	"orderflow/internal/mq/remoting"
 )
 
@@ -35,7 +36,7 @@ func TestEnsureTopicInvalid(t *testing.T) {
 		{}, {Name: "with space"}, {Name: "ümlaut"}, {Name: strings.Repeat("x", 128)},
 		{Name: "t", Type: "delay"}, {Name: "t", Queues: -1},
 	} {
-		if _, err := a.EnsureTopic(t.Context(), spec); err == nil || errors.Is(err, ErrUnavailable) {
+		if _, err := a.EnsureTopic(t.Context(), spec); err == nil || errors.Is(err, message.ErrUnavailable) {
 			t.Errorf("%+v: %v", spec, err)
 		}
 	}
@@ -46,11 +47,11 @@ func TestEnsureTopicRefused(t *testing.T) {
 	a := fakeAdmin(t, s.addr)
 	s.refuse(remoting.RequestUpdateTopic, remoting.ResponseInvalidParameter, "conflict with system topic")
 	created, err := a.EnsureTopic(t.Context(), spec())
-	if created || remoting.ResponseCode(err) != remoting.ResponseInvalidParameter || errors.Is(err, ErrUnavailable) {
+	if created || remoting.ResponseCode(err) != remoting.ResponseInvalidParameter || errors.Is(err, message.ErrUnavailable) {
 		t.Errorf("EnsureTopic = %v, %v", created, err)
 	}
 	s.refuse(remoting.RequestUpdateTopic, remoting.ResponseSystemBusy, "later")
-	if _, err := a.EnsureTopic(t.Context(), spec()); !errors.Is(err, ErrUnavailable) {
+	if _, err := a.EnsureTopic(t.Context(), spec()); !errors.Is(err, message.ErrUnavailable) {
 		t.Errorf("busy: %v, want ErrUnavailable", err)
 	}
 }
@@ -108,7 +109,7 @@ func TestEnsureTopicWaitsForRoute(t *testing.T) {
 	s.refuse(remoting.RequestGetRoute, remoting.ResponseTopicNotExist, "never")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := a.EnsureTopic(ctx, spec()); !errors.Is(err, ErrUnavailable) {
+	if _, err := a.EnsureTopic(ctx, spec()); !errors.Is(err, message.ErrUnavailable) {
 		t.Errorf("err = %v, want ErrUnavailable", err)
 	}
 }
@@ -121,24 +122,24 @@ func TestAdminNameServers(t *testing.T) {
 		t.Errorf("one of two is dead: %v", err)
 	}
 	for _, a := range []*Admin{fakeAdmin(t), fakeAdmin(t, dead.addr)} {
-		if err := a.CheckTopic(t.Context(), "orders"); !errors.Is(err, ErrUnavailable) {
+		if err := a.CheckTopic(t.Context(), "orders"); !errors.Is(err, message.ErrUnavailable) {
 			t.Errorf("CheckTopic: %v, want ErrUnavailable", err)
 		}
-		if err := a.CheckGroup(t.Context(), "g"); !errors.Is(err, ErrUnavailable) {
+		if err := a.CheckGroup(t.Context(), "g"); !errors.Is(err, message.ErrUnavailable) {
 			t.Errorf("CheckGroup: %v, want ErrUnavailable", err)
 		}
-		if _, err := a.EnsureTopic(t.Context(), spec()); !errors.Is(err, ErrUnavailable) {
+		if _, err := a.EnsureTopic(t.Context(), spec()); !errors.Is(err, message.ErrUnavailable) {
 			t.Errorf("EnsureTopic: %v, want ErrUnavailable", err)
 		}
 	}
 	s.on(remoting.RequestGetRoute, hangUp)
-	if err := fakeAdmin(t, s.addr).CheckTopic(t.Context(), "orders"); !errors.Is(err, ErrUnavailable) {
+	if err := fakeAdmin(t, s.addr).CheckTopic(t.Context(), "orders"); !errors.Is(err, message.ErrUnavailable) {
 		t.Errorf("hung up: %v, want ErrUnavailable", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	err := fakeAdmin(t, s.addr).CheckTopic(ctx, "orders")
-	if !errors.Is(err, context.Canceled) || errors.Is(err, ErrUnavailable) {
+	if !errors.Is(err, context.Canceled) || errors.Is(err, message.ErrUnavailable) {
 		t.Errorf("cancelled: %v, want Canceled only", err)
 	}
 }
@@ -152,11 +153,11 @@ func TestCheckTopicUncertain(t *testing.T) {
 	}
 	s.topics["orders"] = remoting.TopicConfig{Name: "orders"}
 	s.refuse(remoting.RequestGetRoute, remoting.ResponseTopicNotExist, "restarted")
-	if err := a.CheckTopic(t.Context(), "orders"); !errors.Is(err, ErrUnavailable) {
+	if err := a.CheckTopic(t.Context(), "orders"); !errors.Is(err, message.ErrUnavailable) {
 		t.Errorf("a broker has it: %v, want ErrUnavailable", err)
 	}
 	s.on(remoting.RequestClusterInfo, func(r remoting.Command) remoting.Command { return withBody(r, "{}") })
-	if err := a.CheckTopic(t.Context(), "orders"); !errors.Is(err, ErrUnavailable) {
+	if err := a.CheckTopic(t.Context(), "orders"); !errors.Is(err, message.ErrUnavailable) {
 		t.Errorf("no brokers are known: %v, want ErrUnavailable", err)
 	}
 }
@@ -264,7 +265,7 @@ func TestSendBack(t *testing.T) {
 		t.Errorf("refused: %v", err)
 	}
 	s.on(remoting.RequestSendBack, hangUp)
-	if err := a.SendBack(t.Context(), r); !errors.Is(err, ErrUnavailable) {
+	if err := a.SendBack(t.Context(), r); !errors.Is(err, message.ErrUnavailable) {
 		t.Errorf("hung up: %v, want ErrUnavailable", err)
 	}
 }
@@ -296,7 +297,7 @@ func TestSendBackFollowsBroker(t *testing.T) {
 	}
 	after.last(t, remoting.RequestSendBack)
 	after.stop()
-	if err := a.SendBack(t.Context(), r); !errors.Is(err, ErrUnavailable) {
+	if err := a.SendBack(t.Context(), r); !errors.Is(err, message.ErrUnavailable) {
 		t.Errorf("it is gone: %v, want ErrUnavailable", err)
 	}
 }

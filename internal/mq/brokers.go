@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"orderflow/internal/mq/message"
 	"orderflow/internal/mq/remoting"
 )
 
@@ -145,7 +146,7 @@ func (a *Admin) store(ctx context.Context, r SendBackRequest) (addr string, cach
 			return addr, false, nil
 		}
 	}
-	return "", false, fmt.Errorf("%w: the route of topic %q has no broker %q", ErrUnavailable, r.Topic, r.BrokerName)
+	return "", false, fmt.Errorf("%w: the route of topic %q has no broker %q", message.ErrUnavailable, r.Topic, r.BrokerName)
 }
 
 // nearest returns the master's address, or the slave's with the smallest id.

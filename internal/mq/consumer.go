@@ -13,6 +13,8 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/consumer"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 	"github.com/cenkalti/backoff/v5"
+
+	"orderflow/internal/mq/message"
 )
 
 // DefaultMaxAttempts is how often a message is delivered before the broker puts
@@ -26,11 +28,11 @@ const settleTime = 50 * time.Millisecond
 
 // Subscription is what a Consumer consumes and how.
 type Subscription struct {
-	Group   string   // the consumer group; one per service and topic
-	Topic   string   // the topic
-	Tags    []string // only these tags; all if empty
-	Handler Handler  // what is done with each message
-	Parker  Parker   // where messages go that cannot be handled
+	Group   string          // the consumer group; one per service and topic
+	Topic   string          // the topic
+	Tags    []string        // only these tags; all if empty
+	Handler message.Handler // what is done with each message
+	Parker  message.Parker  // where messages go that cannot be handled
 
 	Concurrency    int           // handlers at once; 20 if 0
 	HandlerTimeout time.Duration // how long a handler may take; 10 s if 0
@@ -51,7 +53,7 @@ type libraryConsumer interface {
 type Consumer struct {
 	client Client
 	sub    Subscription
-	handle Handler
+	handle message.Handler
 	admin  *Admin
 	back   func(context.Context, SendBackRequest) error // the admin's SendBack
 
@@ -80,7 +82,7 @@ func NewConsumer(c Client, s Subscription) *Consumer {
 	admin := NewAdmin(c.NameServers)
 	return &Consumer{
 		client: c, sub: s, admin: admin, back: admin.SendBack, work: work, stopWork: stop, gate: newGate(),
-		handle: Chain(s.Handler, Trace(c.tracer(), s.Group), Measure(c.Metrics, s.Group),
+		handle: message.Chain(s.Handler, Trace(c.tracer(), s.Group), Measure(c.Metrics, s.Group),
 			Log(c.logger(), s.Group), Recover()),
 	}
 }
@@ -100,9 +102,10 @@ func (c *Consumer) startOnce(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make consumer: %w", err)
 	}
-	if err := fillWorkerTable(library, c.sub.Topic, c.sub.Concurrency); err != nil {
-		return err
-	}
+	// Subscribing before the start also makes the topic's entry in the library's
+	// table of workers. Made later, by the first message, it would be made without a
+	// lock, and two queues at once would end the process
+	// (apache/rocketmq-client-go#1217).
 	selector := consumer.MessageSelector{}
 	if len(c.sub.Tags) > 0 {
 		selector = consumer.MessageSelector{Type: consumer.TAG, Expression: strings.Join(c.sub.Tags, "||")}
@@ -152,7 +155,7 @@ func (c *Consumer) Ready() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.library == nil {
-		return fmt.Errorf("%w: consumer %s is not started", ErrUnavailable, c.sub.Group)
+		return fmt.Errorf("%w: consumer %s is not started", message.ErrUnavailable, c.sub.Group)
 	}
 	return nil
 }
@@ -185,11 +188,11 @@ func (c *Consumer) settle(msg *primitive.MessageExt) bool {
 }
 
 // attempt runs the handler, and parks m if that is what it asks for.
-func (c *Consumer) attempt(m Message) error {
+func (c *Consumer) attempt(m message.Message) error {
 	ctx, cancel := context.WithTimeout(c.work, c.sub.HandlerTimeout)
 	defer cancel()
 	err := c.handle(ctx, m)
-	var permanent *PermanentError
+	var permanent *message.PermanentError
 	if !errors.As(err, &permanent) {
 		return err
 	}
@@ -200,7 +203,7 @@ func (c *Consumer) attempt(m Message) error {
 	return nil
 }
 
-func (c *Consumer) park(ctx context.Context, m Message, why *PermanentError) (err error) {
+func (c *Consumer) park(ctx context.Context, m message.Message, why *message.PermanentError) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("parking panicked: %v\n%s", p, debug.Stack())
@@ -213,7 +216,7 @@ func (c *Consumer) park(ctx context.Context, m Message, why *PermanentError) (er
 	if id == "" {
 		id = "message " + m.ID
 	}
-	err = c.sub.Parker.Park(ctx, Parked{Group: c.sub.Group, OrderID: id, Message: m, Reason: why.Reason, Detail: why.Error()})
+	err = c.sub.Parker.Park(ctx, message.Parked{Group: c.sub.Group, OrderID: id, Message: m, Reason: why.Reason, Detail: why.Error()})
 	if err == nil {
 		c.client.Metrics.countParked(c.sub.Group, why.Reason)
 	}
@@ -223,7 +226,7 @@ func (c *Consumer) park(ctx context.Context, m Message, why *PermanentError) (er
 // sendBack asks the broker to deliver the message again later, and goes on
 // asking until the broker has said yes: until then the message is held here, and
 // its queue's offset with it.
-func (c *Consumer) sendBack(msg *primitive.MessageExt, m Message) bool {
+func (c *Consumer) sendBack(msg *primitive.MessageExt, m message.Message) bool {
 	request := SendBackRequest{
 		Group: c.sub.Group, Topic: msg.Topic, BrokerName: msg.Queue.BrokerName,
 		CommitLogOffset: msg.CommitLogOffset, MessageID: msg.MsgId, MaxAttempts: c.sub.MaxAttempts,

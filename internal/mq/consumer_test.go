@@ -11,31 +11,33 @@ import (
 
 	"github.com/apache/rocketmq-client-go/v2/consumer"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
+
+	"orderflow/internal/mq/message"
 )
 
 // T68: a message is acknowledged when it was handled, parked or taken back by
 // the broker, and only then.
 func TestT68WhatAHandlerSaysIsDone(t *testing.T) {
-	permanent := Permanent("BAD_BODY", "no JSON")
+	permanent := message.Permanent("BAD_BODY", "no JSON")
 	for name, test := range map[string]struct {
-		handle Handler
+		handle message.Handler
 		park   func() error
 		nobody bool // there is no parker
 		parked int
 		back   int
 	}{
-		"ok":         {handle: func(context.Context, Message) error { return nil }},
-		"error":      {handle: func(context.Context, Message) error { return errors.New("later") }, back: 1},
-		"T65 panic":  {handle: func(context.Context, Message) error { panic("boom") }, back: 1},
-		"time is up": {handle: func(ctx context.Context, _ Message) error { <-ctx.Done(); return ctx.Err() }, back: 1},
-		"permanent":  {handle: func(context.Context, Message) error { return permanent }, parked: 1},
+		"ok":         {handle: func(context.Context, message.Message) error { return nil }},
+		"error":      {handle: func(context.Context, message.Message) error { return errors.New("later") }, back: 1},
+		"T65 panic":  {handle: func(context.Context, message.Message) error { panic("boom") }, back: 1},
+		"time is up": {handle: func(ctx context.Context, _ message.Message) error { <-ctx.Done(); return ctx.Err() }, back: 1},
+		"permanent":  {handle: func(context.Context, message.Message) error { return permanent }, parked: 1},
 		"permanent, wrapped": {
-			handle: func(context.Context, Message) error { return fmt.Errorf("event 3: %w", permanent) }, parked: 1},
-		"parking fails": {handle: func(context.Context, Message) error { return permanent },
+			handle: func(context.Context, message.Message) error { return fmt.Errorf("event 3: %w", permanent) }, parked: 1},
+		"parking fails": {handle: func(context.Context, message.Message) error { return permanent },
 			park: func() error { return errors.New("database down") }, back: 1},
-		"parking panics": {handle: func(context.Context, Message) error { return permanent },
+		"parking panics": {handle: func(context.Context, message.Message) error { return permanent },
 			park: func() error { panic("boom") }, back: 1},
-		"no parker": {handle: func(context.Context, Message) error { return permanent }, nobody: true, back: 1},
+		"no parker": {handle: func(context.Context, message.Message) error { return permanent }, nobody: true, back: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -78,7 +80,7 @@ func TestParkedMessageWithoutKeyIsNamedByItsID(t *testing.T) {
 	c, _ := quiet()
 	parker := &fakeParker{}
 	k, _, _ := consumerOf(t, c, Subscription{Parker: parker,
-		Handler: func(context.Context, Message) error { return Permanent("BAD", "bad") }})
+		Handler: func(context.Context, message.Message) error { return message.Permanent("BAD", "bad") }})
 	m := received("1")
 	m.RemoveProperty(primitive.PropertyKeys)
 	if _, err := k.onMessages(t.Context(), m); err != nil || parker.parked[0].OrderID != "message 1" {
@@ -92,7 +94,7 @@ func TestT64BatchOfMixedMessages(t *testing.T) {
 		c, _ := quiet()
 		parker := &fakeParker{}
 		var handled []string
-		k, _, back := consumerOf(t, c, Subscription{Parker: parker, Handler: func(_ context.Context, m Message) error {
+		k, _, back := consumerOf(t, c, Subscription{Parker: parker, Handler: func(_ context.Context, m message.Message) error {
 			handled = append(handled, m.ID)
 			switch m.ID {
 			case "2", "7":
@@ -100,7 +102,7 @@ func TestT64BatchOfMixedMessages(t *testing.T) {
 			case "3":
 				panic("boom")
 			case "4", "8":
-				return Permanent("BAD", "bad")
+				return message.Permanent("BAD", "bad")
 			}
 			return nil
 		}})
@@ -139,7 +141,7 @@ func call(k *Consumer, messages ...*primitive.MessageExt) <-chan answer {
 	return answers
 }
 
-func later(context.Context, Message) error { return errors.New("later") }
+func later(context.Context, message.Message) error { return errors.New("later") }
 
 func TestMessageThatTheBrokerRefusesIsHeldUntilItAgrees(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -192,7 +194,7 @@ func TestStopLetsHandlersFinishAndHoldsTheRest(t *testing.T) {
 		hold := make(chan struct{})
 		var handled []string
 		k, library, back := consumerOf(t, c, Subscription{HandlerTimeout: time.Hour,
-			Handler: func(ctx context.Context, m Message) error {
+			Handler: func(ctx context.Context, m message.Message) error {
 				<-hold
 				handled = append(handled, m.ID)
 				return ctx.Err()
@@ -207,7 +209,7 @@ func TestStopLetsHandlersFinishAndHoldsTheRest(t *testing.T) {
 		if len(stopped) != 0 || len(late) != 0 || slices.Contains(library.calls, "shutdown") {
 			t.Fatal("Stop has not waited for the handler")
 		}
-		if err := k.Ready(); !errors.Is(err, ErrUnavailable) {
+		if err := k.Ready(); !errors.Is(err, message.ErrUnavailable) {
 			t.Errorf("Ready = %v", err)
 		}
 		library.shutdown = func() {
@@ -238,7 +240,7 @@ func TestStopOutOfTimeCancelsTheHandlers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := quiet()
 		k, library, back := consumerOf(t, c, Subscription{HandlerTimeout: time.Hour,
-			Handler: func(ctx context.Context, _ Message) error { <-ctx.Done(); return ctx.Err() }})
+			Handler: func(ctx context.Context, _ message.Message) error { <-ctx.Done(); return ctx.Err() }})
 		back.set(true) // the work context has ended, so the admin cannot send back either
 		answers := call(k, received("1"))
 		synctest.Wait()
@@ -258,7 +260,7 @@ func TestStopOutOfTimeCancelsTheHandlers(t *testing.T) {
 func TestConsumerStoppedWhileItStarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := quiet()
-		k, library, _ := consumerOf(t, c, Subscription{Handler: func(context.Context, Message) error {
+		k, library, _ := consumerOf(t, c, Subscription{Handler: func(context.Context, message.Message) error {
 			t.Error("handled after Stop")
 			return nil
 		}})

@@ -7,31 +7,33 @@ import (
 	"time"
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
+
+	"orderflow/internal/mq/message"
 )
 
 // outgoing makes the library's message. It is made anew for every send: a
 // message that is used twice keeps the id of its first send.
-func outgoing(m Message) (*primitive.Message, error) {
+func outgoing(m message.Message) (*primitive.Message, error) {
 	if m.Topic == "" || len(m.Body) == 0 {
-		return nil, fmt.Errorf("%w: a message needs a topic and a body", ErrNotSent)
+		return nil, fmt.Errorf("%w: a message needs a topic and a body", message.ErrNotSent)
 	}
 	msg := primitive.NewMessage(m.Topic, m.Body)
 	for key, value := range m.Properties {
 		// The library drops an empty value without a word.
 		if key == "" || value == "" || strings.ContainsAny(key+value, separators) {
-			return nil, fmt.Errorf("%w: property %q has an empty or illegal value", ErrNotSent, key)
+			return nil, fmt.Errorf("%w: property %q has an empty or illegal value", message.ErrNotSent, key)
 		}
 		if reserved(key) {
-			return nil, fmt.Errorf("%w: property %q belongs to the broker", ErrNotSent, key)
+			return nil, fmt.Errorf("%w: property %q belongs to the broker", message.ErrNotSent, key)
 		}
 		msg.WithProperty(key, value)
 	}
 	if strings.ContainsAny(m.Tag, separators) {
-		return nil, fmt.Errorf("%w: the tag %q has an illegal character", ErrNotSent, m.Tag)
+		return nil, fmt.Errorf("%w: the tag %q has an illegal character", message.ErrNotSent, m.Tag)
 	}
 	for _, key := range m.Keys {
 		if key == "" || strings.ContainsAny(key, separators+primitive.PropertyKeySeparator) {
-			return nil, fmt.Errorf("%w: the key %q is empty or has an illegal character", ErrNotSent, key)
+			return nil, fmt.Errorf("%w: the key %q is empty or has an illegal character", message.ErrNotSent, key)
 		}
 	}
 	if m.Tag != "" {
@@ -57,7 +59,7 @@ func reserved(key string) bool {
 
 // incoming makes our message of a received one. The broker's own properties are
 // left out: a message that is sent on must not carry them.
-func incoming(msg *primitive.MessageExt) Message {
+func incoming(msg *primitive.MessageExt) message.Message {
 	m := fromLibrary(&msg.Message)
 	m.ID = msg.GetProperty(primitive.PropertyUniqueClientMessageIdKeyIndex)
 	if m.ID == "" {
@@ -69,9 +71,9 @@ func incoming(msg *primitive.MessageExt) Message {
 	return m
 }
 
-func fromLibrary(msg *primitive.Message) Message {
+func fromLibrary(msg *primitive.Message) message.Message {
 	properties := msg.GetProperties() // a copy
-	m := Message{
+	m := message.Message{
 		Topic:      msg.Topic,
 		Tag:        properties[primitive.PropertyTags],
 		Body:       msg.Body,
@@ -88,11 +90,11 @@ func fromLibrary(msg *primitive.Message) Message {
 // check turns the library's two ways of saying no into one error.
 func check(result *primitive.SendResult, err error) error {
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return fmt.Errorf("%w: %w", message.ErrUnavailable, err)
 	}
 	if result == nil || result.Status != primitive.SendOK {
 		// Never print the result: its String dereferences what may be nil.
-		return fmt.Errorf("%w: the broker stored the message but did not confirm that it is safe", ErrUnavailable)
+		return fmt.Errorf("%w: the broker stored the message but did not confirm that it is safe", message.ErrUnavailable)
 	}
 	return nil
 }

@@ -9,10 +9,12 @@ import (
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 	"github.com/google/go-cmp/cmp"
+
+	"orderflow/internal/mq/message"
 )
 
 func TestMessageThereAndBack(t *testing.T) {
-	want := Message{
+	want := message.Message{
 		Topic: "topic", Tag: "created", Keys: []string{"a", "b"}, Body: []byte("body"),
 		Properties: map[string]string{"traceparent": "00-1", "barrier": "x y=z"},
 		ID:         "id", Attempt: 3, BornAt: time.UnixMilli(1000), StoredAt: time.UnixMilli(2000),
@@ -41,7 +43,7 @@ func TestMessageThereAndBack(t *testing.T) {
 }
 
 func TestMessageIsMadeAnewForEverySend(t *testing.T) {
-	m := Message{Topic: "topic", Body: []byte("b"), Properties: map[string]string{"a": "1"}}
+	m := message.Message{Topic: "topic", Body: []byte("b"), Properties: map[string]string{"a": "1"}}
 	first, err := outgoing(m)
 	if err != nil {
 		t.Fatal(err)
@@ -57,29 +59,29 @@ func TestMessageIsMadeAnewForEverySend(t *testing.T) {
 }
 
 func TestMessagesThatAreRefused(t *testing.T) {
-	good := Message{Topic: "topic", Tag: "t", Keys: []string{"k"}, Body: []byte("b")}
-	with := func(change func(*Message)) Message { m := good; change(&m); return m }
-	property := func(key, value string) Message {
-		return with(func(m *Message) { m.Properties = map[string]string{key: value} })
+	good := message.Message{Topic: "topic", Tag: "t", Keys: []string{"k"}, Body: []byte("b")}
+	with := func(change func(*message.Message)) message.Message { m := good; change(&m); return m }
+	property := func(key, value string) message.Message {
+		return with(func(m *message.Message) { m.Properties = map[string]string{key: value} })
 	}
-	for name, m := range map[string]Message{
-		"no topic":            with(func(m *Message) { m.Topic = "" }),
-		"no body":             with(func(m *Message) { m.Body = nil }),
+	for name, m := range map[string]message.Message{
+		"no topic":            with(func(m *message.Message) { m.Topic = "" }),
+		"no body":             with(func(m *message.Message) { m.Body = nil }),
 		"empty value":         property("a", ""),
 		"empty name":          property("", "a"),
 		"value with \\x01":    property("a", "b\x01c"),
 		"value with \\x02":    property("a", "b\x02c"),
 		"name with \\x01":     property("a\x01", "b"),
-		"tag with \\x02":      with(func(m *Message) { m.Tag = "t\x02DELAY\x013" }),
-		"key with \\x02":      with(func(m *Message) { m.Keys = []string{"k\x02DELAY\x013"} }),
-		"key that is two":     with(func(m *Message) { m.Keys = []string{"k l"} }),
-		"empty key":           with(func(m *Message) { m.Keys = []string{"k", ""} }),
+		"tag with \\x02":      with(func(m *message.Message) { m.Tag = "t\x02DELAY\x013" }),
+		"key with \\x02":      with(func(m *message.Message) { m.Keys = []string{"k\x02DELAY\x013"} }),
+		"key that is two":     with(func(m *message.Message) { m.Keys = []string{"k l"} }),
+		"empty key":           with(func(m *message.Message) { m.Keys = []string{"k", ""} }),
 		"the warm-up's mark":  property(propertyWarmUp, "true"),
 		"no wait for storing": property("WAIT", "false"),
 		"used up checks":      property("TRANSACTION_CHECK_TIMES", "15"),
 		"library's property":  property("__transactionId__", "1"),
 	} {
-		if _, err := outgoing(m); !errors.Is(err, ErrNotSent) {
+		if _, err := outgoing(m); !errors.Is(err, message.ErrNotSent) {
 			t.Errorf("%s: err = %v", name, err)
 		}
 	}
@@ -101,7 +103,7 @@ func TestT27NoDelayOnAHalfMessage(t *testing.T) {
 		c, _ := quiet()
 		p := transactionsOf(c, forbidden(t), &fakeTransactions{}) // a send would be a nil call
 		state, err := p.SendInTransaction(t.Context(), m, nil)
-		if state != StateRollback || !errors.Is(err, ErrNotSent) || !strings.Contains(err.Error(), "belongs to the broker") {
+		if state != message.StateRollback || !errors.Is(err, message.ErrNotSent) || !strings.Contains(err.Error(), "belongs to the broker") {
 			t.Errorf("%s: %v, %v", key, state, err)
 		}
 	}
@@ -130,7 +132,7 @@ func TestCheckOfSends(t *testing.T) {
 		"no result": {nil, nil, false},
 	} {
 		err := check(test.result, test.err)
-		if (err == nil) != test.ok || err != nil && (!errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNotSent)) {
+		if (err == nil) != test.ok || err != nil && (!errors.Is(err, message.ErrUnavailable) || errors.Is(err, message.ErrNotSent)) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"orderflow/internal/mq/message"
 )
 
 func TestDelayLevels(t *testing.T) {
@@ -27,7 +29,7 @@ func TestDelayLevels(t *testing.T) {
 		}
 	}
 	for _, d := range []time.Duration{0, -time.Second, time.Second - 1, 30 * time.Minute} {
-		var unsupported *UnsupportedDelayError
+		var unsupported *message.UnsupportedDelayError
 		_, err := levels.Level(d)
 		if !errors.As(err, &unsupported) {
 			t.Fatalf("Level(%v): %v, want an *UnsupportedDelayError", d, err)

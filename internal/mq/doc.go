@@ -12,6 +12,6 @@
 //   - an Admin that creates topics with their types and groups, checks what the
 //     broker answered and reads it back, and knows the broker's delay levels.
 //
-// Packages of the domain use Message, Handler, Permanent and the two
-// transaction types, and declare interfaces of their own for the rest.
+// Packages of the domain know none of it but the vocabulary in package message,
+// and declare interfaces of their own for what they need.
 package mq

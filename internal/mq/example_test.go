@@ -9,18 +9,19 @@ import (
 	"time"
 
 	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // orders decides about half messages. It would ask its database; here nothing is
 // ever committed.
 type orders struct{}
 
-func (orders) ExecuteLocalTransaction(context.Context, mq.Message, any) (mq.TransactionState, error) {
-	return mq.StateRollback, errors.New("no order was placed")
+func (orders) ExecuteLocalTransaction(context.Context, message.Message, any) (message.TransactionState, error) {
+	return message.StateRollback, errors.New("no order was placed")
 }
 
-func (orders) CheckLocalTransaction(context.Context, mq.Message) mq.TransactionState {
-	return mq.StateRollback
+func (orders) CheckLocalTransaction(context.Context, message.Message) message.TransactionState {
+	return message.StateRollback
 }
 
 // A process with a transaction producer and a consumer, until it is interrupted.
@@ -33,9 +34,9 @@ func Example() {
 	producer := mq.NewTransactionProducer(client, "example-orders", orders{}, "example-events")
 	consumer := mq.NewConsumer(client, mq.Subscription{
 		Group: "example-stock", Topic: "example-events",
-		Handler: func(_ context.Context, m mq.Message) error {
+		Handler: func(_ context.Context, m message.Message) error {
 			if m.Tag != "created" {
-				return mq.Permanent("UNKNOWN_TAG", "no handler for tag %q", m.Tag) // parked
+				return message.Permanent("UNKNOWN_TAG", "no handler for tag %q", m.Tag) // parked
 			}
 			return nil // acknowledged; any other error means: again, later
 		},
@@ -43,12 +44,12 @@ func Example() {
 	if err := errors.Join(producer.Start(ctx), consumer.Start(ctx)); err != nil {
 		return // interrupted before the broker, the topic and the group were there
 	}
-	m := mq.Message{Topic: "example-events", Tag: "created", Keys: []string{"order-1"}, Body: []byte("{}")}
+	m := message.Message{Topic: "example-events", Tag: "created", Keys: []string{"order-1"}, Body: []byte("{}")}
 	sending, done := context.WithTimeout(ctx, 5*time.Second)
 	defer done()
 	switch state, err := producer.SendInTransaction(sending, m, nil); {
-	case state == mq.StateCommit: // the order is placed, and its event will be delivered
-	case errors.Is(err, mq.ErrNotSent): // the broker is not there: nothing has happened
+	case state == message.StateCommit: // the order is placed, and its event will be delivered
+	case errors.Is(err, message.ErrNotSent): // the broker is not there: nothing has happened
 	case err != nil: // the listener's own error
 	}
 	<-ctx.Done()

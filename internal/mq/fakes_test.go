@@ -11,6 +11,8 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/consumer"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"orderflow/internal/mq/message"
 )
 
 // quiet is a client without name servers: nothing that it does reaches a network.
@@ -33,7 +35,7 @@ func (f *fakeTransactions) SendMessageInTransaction(
 func (f *fakeTransactions) Shutdown() error { f.down++; return nil }
 
 // transactionsOf makes a started transaction producer over the fake.
-func transactionsOf(c Client, l TransactionListener, f *fakeTransactions) *TransactionProducer {
+func transactionsOf(c Client, l message.TransactionListener, f *fakeTransactions) *TransactionProducer {
 	p := NewTransactionProducer(c, "group", l, "topic")
 	p.library = f
 	return p
@@ -148,10 +150,10 @@ func received(id string) *primitive.MessageExt {
 // fakeParker remembers what is parked.
 type fakeParker struct {
 	park   func() error
-	parked []Parked
+	parked []message.Parked
 }
 
-func (f *fakeParker) Park(_ context.Context, p Parked) error {
+func (f *fakeParker) Park(_ context.Context, p message.Parked) error {
 	if f.park != nil {
 		if err := f.park(); err != nil {
 			return err

@@ -4,9 +4,7 @@ import (
 	"math"
 	"reflect"
 	"regexp"
-	"strings"
 	"testing"
-	"unsafe"
 
 	"github.com/apache/rocketmq-client-go/v2/consumer"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
@@ -21,9 +19,6 @@ func libraryOf(t *testing.T, s Subscription) reflect.Value {
 	library, err := consumer.NewPushConsumer(k.options()...)
 	if err != nil {
 		t.Fatal(err)
-	}
-	if err := fillWorkerTable(library, s.Topic, 3); err != nil {
-		t.Fatalf("the guard does not fit this release: %v", err)
 	}
 	if err := library.Subscribe(s.Topic, consumer.MessageSelector{}, k.onMessages); err != nil {
 		t.Fatal(err)
@@ -49,26 +44,12 @@ func TestConsumerOptionsReachTheLibrary(t *testing.T) {
 	}
 }
 
-// The library must not write its table of workers once messages come: the entry
-// for the topic is there before Start, and that for the retry topic is written
-// by Start itself.
-func TestWorkerTableIsFilledBeforeTheStart(t *testing.T) {
-	field := libraryOf(t, Subscription{Group: "g-table", Topic: "topic"}).FieldByName("crCh")
-	table := *(*map[string]chan struct{})(unsafe.Pointer(field.UnsafeAddr()))
-	if cap(table["topic"]) != 3 {
-		t.Errorf("%d workers for the topic, want 3", cap(table["topic"]))
-	}
-}
-
-func TestWorkerTableFailsLoudly(t *testing.T) {
-	for _, library := range []any{
-		nil, 1, new(int), struct{}{}, &struct{}{},
-		&struct{ crCh map[string]chan int }{},
-		&struct{ workers map[string]chan struct{} }{},
-	} {
-		if err := fillWorkerTable(library, "topic", 1); err == nil || !strings.Contains(err.Error(), "client library") {
-			t.Errorf("%T: %v", library, err)
-		}
+// The library must not write its table of workers once messages come: Subscribe
+// makes the entry for the topic, and Start that for the retry topic.
+func TestSubscribeFillsTheWorkerTable(t *testing.T) {
+	field := libraryOf(t, Subscription{Group: "g-table", Topic: "topic", Concurrency: 3}).FieldByName("crCh")
+	if !field.IsValid() || field.MapIndex(reflect.ValueOf("topic")).Cap() != 3 {
+		t.Errorf("the library's table of workers is %v, want 3 workers for the topic", field)
 	}
 }
 

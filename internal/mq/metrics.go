@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"orderflow/internal/mq/message"
 )
 
 // Metrics counts what producers and consumers do. A nil *Metrics counts nothing.
@@ -61,7 +63,7 @@ func (m *Metrics) countHalf(topic, outcome string) {
 	}
 }
 
-func (m *Metrics) countCheckBack(group string, answer TransactionState) {
+func (m *Metrics) countCheckBack(group string, answer message.TransactionState) {
 	if m != nil {
 		m.checkBacks.WithLabelValues(group, answer.String()).Inc()
 	}

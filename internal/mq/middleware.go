@@ -7,14 +7,16 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"time"
+
+	"orderflow/internal/mq/message"
 )
 
 // Recover turns a panic of the handler into an error, so that the message is
 // redelivered. In the client library a panicking callback freezes the queue for
 // 15 minutes.
-func Recover() Middleware {
-	return func(next Handler) Handler {
-		return func(ctx context.Context, m Message) (err error) {
+func Recover() message.Middleware {
+	return func(next message.Handler) message.Handler {
+		return func(ctx context.Context, m message.Message) (err error) {
 			defer func() {
 				if p := recover(); p != nil {
 					err = fmt.Errorf("handler panicked: %v\n%s", p, debug.Stack())
@@ -27,9 +29,9 @@ func Recover() Middleware {
 
 // Log writes a line for every delivery: quiet for what went well, a warning for
 // what comes again or is parked.
-func Log(log *slog.Logger, group string) Middleware {
-	return func(next Handler) Handler {
-		return func(ctx context.Context, m Message) error {
+func Log(log *slog.Logger, group string) message.Middleware {
+	return func(next message.Handler) message.Handler {
+		return func(ctx context.Context, m message.Message) error {
 			err := next(ctx, m)
 			level, text := slog.LevelDebug, "message handled"
 			switch {
@@ -54,9 +56,9 @@ func Log(log *slog.Logger, group string) Middleware {
 }
 
 // Measure counts deliveries by result and how long they took.
-func Measure(metrics *Metrics, group string) Middleware {
-	return func(next Handler) Handler {
-		return func(ctx context.Context, m Message) error {
+func Measure(metrics *Metrics, group string) message.Middleware {
+	return func(next message.Handler) message.Handler {
+		return func(ctx context.Context, m message.Message) error {
 			begin := time.Now()
 			err := next(ctx, m)
 			result := "ok"
@@ -73,6 +75,6 @@ func Measure(metrics *Metrics, group string) Middleware {
 }
 
 func isPermanent(err error) bool {
-	var permanent *PermanentError
+	var permanent *message.PermanentError
 	return errors.As(err, &permanent)
 }

@@ -14,24 +14,26 @@ import (
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"orderflow/internal/mq/message"
 )
 
 func TestChainOrder(t *testing.T) {
 	var calls []string
-	note := func(name string) Middleware {
-		return func(next Handler) Handler {
-			return func(ctx context.Context, m Message) error { calls = append(calls, name); return next(ctx, m) }
+	note := func(name string) message.Middleware {
+		return func(next message.Handler) message.Handler {
+			return func(ctx context.Context, m message.Message) error { calls = append(calls, name); return next(ctx, m) }
 		}
 	}
-	h := Chain(func(context.Context, Message) error { calls = append(calls, "handler"); return nil }, note("outer"), note("inner"))
-	if err := h(t.Context(), Message{}); err != nil || !slices.Equal(calls, []string{"outer", "inner", "handler"}) {
+	h := message.Chain(func(context.Context, message.Message) error { calls = append(calls, "handler"); return nil }, note("outer"), note("inner"))
+	if err := h(t.Context(), message.Message{}); err != nil || !slices.Equal(calls, []string{"outer", "inner", "handler"}) {
 		t.Errorf("calls %v, %v", calls, err)
 	}
 }
 
 func TestRecoverMakesAPanicAnError(t *testing.T) {
-	h := Recover()(func(context.Context, Message) error { panic("boom") })
-	err := h(t.Context(), Message{})
+	h := Recover()(func(context.Context, message.Message) error { panic("boom") })
+	err := h(t.Context(), message.Message{})
 	if err == nil || !strings.Contains(err.Error(), "boom") || !strings.Contains(err.Error(), "middleware_test.go") {
 		t.Errorf("err = %v; want the panic and where it was", err)
 	}
@@ -45,12 +47,12 @@ func TestLogLevels(t *testing.T) {
 	}{
 		"ok":        {nil, "DEBUG", "message handled"},
 		"error":     {errors.New("later"), "WARN", "message comes again"},
-		"permanent": {Permanent("BAD", "bad"), "WARN", "message is parked"},
+		"permanent": {message.Permanent("BAD", "bad"), "WARN", "message is parked"},
 	} {
 		var out bytes.Buffer
 		log := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		h := Log(log, "group")(func(context.Context, Message) error { return test.err })
-		m := Message{Topic: "topic", Tag: "tag", Keys: []string{"k"}, ID: "id", Attempt: 2, Body: []byte("secret")}
+		h := Log(log, "group")(func(context.Context, message.Message) error { return test.err })
+		m := message.Message{Topic: "topic", Tag: "tag", Keys: []string{"k"}, ID: "id", Attempt: 2, Body: []byte("secret")}
 		if err := h(t.Context(), m); !errors.Is(err, test.err) {
 			t.Errorf("%s: err = %v", name, err)
 		}
@@ -110,26 +112,26 @@ func TestMetricsCount(t *testing.T) {
 			return &primitive.SendResult{}, nil
 		}})
 		_ = plain.Send(t.Context(), half())
-		_ = plain.Send(t.Context(), Message{Topic: "topic", Body: []byte("bad")})
+		_ = plain.Send(t.Context(), message.Message{Topic: "topic", Body: []byte("bad")})
 		_ = plain.SendDelayed(t.Context(), half(), time.Second) // the table cannot be fetched
 
-		l := &listener{execute: func(_ context.Context, _ Message, arg any) (TransactionState, error) {
-			return arg.(TransactionState), nil
-		}, check: func(context.Context, Message) TransactionState { return StateCommit }}
+		l := &listener{execute: func(_ context.Context, _ message.Message, arg any) (message.TransactionState, error) {
+			return arg.(message.TransactionState), nil
+		}, check: func(context.Context, message.Message) message.TransactionState { return message.StateCommit }}
 		f := &fakeTransactions{}
 		p := transactionsOf(c, l, f)
 		f.send = func(_ context.Context, m *primitive.Message) (*primitive.TransactionSendResult, error) {
 			return stored(p, m), nil
 		}
-		for _, s := range []TransactionState{StateCommit, StateRollback, StateUnknown} {
+		for _, s := range []message.TransactionState{message.StateCommit, message.StateRollback, message.StateUnknown} {
 			_, _ = p.SendInTransaction(t.Context(), half(), s)
 		}
-		_, _ = p.SendInTransaction(t.Context(), Message{}, nil)
+		_, _ = p.SendInTransaction(t.Context(), message.Message{}, nil)
 		libraryListener{p}.CheckLocalTransaction(received("1"))
 
-		for _, err := range []error{nil, errors.New("later"), Permanent("BAD", "bad")} {
+		for _, err := range []error{nil, errors.New("later"), message.Permanent("BAD", "bad")} {
 			k, _, _ := consumerOf(t, c, Subscription{Parker: &fakeParker{},
-				Handler: func(context.Context, Message) error { return err }})
+				Handler: func(context.Context, message.Message) error { return err }})
 			_, _ = k.onMessages(t.Context(), received("1"))
 		}
 		for _, sample := range []struct {
@@ -161,7 +163,7 @@ func TestNilMetricsCountNothing(t *testing.T) {
 	var m *Metrics
 	m.countSent("topic", nil)
 	m.countHalf("topic", "commit")
-	m.countCheckBack("group", StateCommit)
+	m.countCheckBack("group", message.StateCommit)
 	m.countHandled("group", "topic", "ok", time.Second)
 	m.countParked("group", "BAD")
 }

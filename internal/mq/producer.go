@@ -9,6 +9,8 @@ import (
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 	"github.com/apache/rocketmq-client-go/v2/producer"
+
+	"orderflow/internal/mq/message"
 )
 
 // delayTableAge is how long the broker's table of delay levels is believed. The
@@ -95,7 +97,7 @@ func (p *Producer) started() (libraryProducer, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.library == nil {
-		return nil, fmt.Errorf("%w: %w: producer %s is not started", ErrNotSent, ErrUnavailable, p.group)
+		return nil, fmt.Errorf("%w: %w: producer %s is not started", message.ErrNotSent, message.ErrUnavailable, p.group)
 	}
 	return p.library, nil
 }
@@ -103,14 +105,14 @@ func (p *Producer) started() (libraryProducer, error) {
 // Send sends m and returns when the broker has stored it. An error wraps
 // ErrUnavailable; unless it wraps ErrNotSent too, the message may be on the
 // broker all the same.
-func (p *Producer) Send(ctx context.Context, m Message) error {
+func (p *Producer) Send(ctx context.Context, m message.Message) error {
 	return p.send(ctx, m, 0)
 }
 
 // SendDelayed sends m so that the broker delivers it after d, which must be one
 // of the broker's delay levels: else the error is an *UnsupportedDelayError and
 // nothing was sent.
-func (p *Producer) SendDelayed(ctx context.Context, m Message, d time.Duration) error {
+func (p *Producer) SendDelayed(ctx context.Context, m message.Message, d time.Duration) error {
 	level, err := p.level(ctx, d)
 	if err != nil {
 		p.client.Metrics.countSent(m.Topic, err)
@@ -134,7 +136,7 @@ func (p *Producer) level(ctx context.Context, d time.Duration) (int, error) {
 	case p.delays <- struct{}{}:
 		defer func() { <-p.delays }()
 	case <-ctx.Done():
-		return 0, fmt.Errorf("%w: %w: read the broker's delay levels: %w", ErrNotSent, ErrUnavailable, ctx.Err())
+		return 0, fmt.Errorf("%w: %w: read the broker's delay levels: %w", message.ErrNotSent, message.ErrUnavailable, ctx.Err())
 	}
 	if p.askNext.IsZero() || time.Now().After(p.askNext) {
 		levels, err := p.admin.DelayLevels(ctx)
@@ -142,7 +144,7 @@ func (p *Producer) level(ctx context.Context, d time.Duration) (int, error) {
 		case err == nil:
 			p.levels, p.askNext = levels, time.Now().Add(delayTableAge)
 		case p.askNext.IsZero():
-			return 0, fmt.Errorf("%w: read the broker's delay levels: %w", ErrNotSent, err)
+			return 0, fmt.Errorf("%w: read the broker's delay levels: %w", message.ErrNotSent, err)
 		default: // the old table is still the best guess
 			p.askNext = time.Now().Add(delayTableRetry)
 		}
@@ -150,7 +152,7 @@ func (p *Producer) level(ctx context.Context, d time.Duration) (int, error) {
 	return p.levels.Level(d)
 }
 
-func (p *Producer) send(ctx context.Context, m Message, level int) (err error) {
+func (p *Producer) send(ctx context.Context, m message.Message, level int) (err error) {
 	ctx, end := startSend(ctx, p.client.tracer(), &m)
 	defer func() {
 		end(err)

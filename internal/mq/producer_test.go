@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
+
+	"orderflow/internal/mq/message"
 )
 
 // withTable gives the producer a delay table that is fresh until then.
@@ -32,7 +34,7 @@ func TestSendKeepsTheDeadline(t *testing.T) {
 		defer cancel()
 		begin := time.Now()
 		err := p.Send(ctx, half())
-		if !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNotSent) || time.Since(begin) != 2*time.Second {
+		if !errors.Is(err, message.ErrUnavailable) || errors.Is(err, message.ErrNotSent) || time.Since(begin) != 2*time.Second {
 			t.Errorf("after %v: %v; want unavailable, and no claim that it was not sent", time.Since(begin), err)
 		}
 		close(hangs)
@@ -57,7 +59,7 @@ func TestSendOutcomes(t *testing.T) {
 			send: func(context.Context, *primitive.Message) (*primitive.SendResult, error) { return test.send() },
 		})
 		err := p.Send(t.Context(), half())
-		if (err == nil) != test.ok || err != nil && (!errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNotSent)) {
+		if (err == nil) != test.ok || err != nil && (!errors.Is(err, message.ErrUnavailable) || errors.Is(err, message.ErrNotSent)) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -75,7 +77,7 @@ func TestSendDelayedTakesTheBrokersLevel(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, d := range []time.Duration{0, -time.Second, 2 * time.Second} {
-		var unsupported *UnsupportedDelayError
+		var unsupported *message.UnsupportedDelayError
 		if err := p.SendDelayed(t.Context(), half(), d); !errors.As(err, &unsupported) {
 			t.Errorf("%v: %v", d, err)
 		}
@@ -98,7 +100,7 @@ func TestDelayTableThatCannotBeFetched(t *testing.T) {
 		return nil, nil
 	}})
 	err := p.SendDelayed(t.Context(), half(), time.Second)
-	if !errors.Is(err, ErrNotSent) || !errors.Is(err, ErrUnavailable) {
+	if !errors.Is(err, message.ErrNotSent) || !errors.Is(err, message.ErrUnavailable) {
 		t.Errorf("err = %v", err)
 	}
 	withTable(t, p, "1s", time.Now().Add(-time.Minute)) // old, and better than nothing
@@ -117,7 +119,7 @@ func TestDelayedSendKeepsItsDeadlineWhileAnotherFetchesTheTable(t *testing.T) {
 		p.delays <- struct{}{} // somebody is fetching, and hangs
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := p.SendDelayed(ctx, half(), time.Second); !errors.Is(err, ErrNotSent) || !errors.Is(err, ErrUnavailable) {
+		if err := p.SendDelayed(ctx, half(), time.Second); !errors.Is(err, message.ErrNotSent) || !errors.Is(err, message.ErrUnavailable) {
 			t.Errorf("err = %v", err)
 		}
 	})
@@ -135,10 +137,10 @@ func TestProducerThatIsNotStarted(t *testing.T) {
 			t.Fatalf("Stop = %v, shut down %d times", err, f.down)
 		}
 	}
-	if err := p.Ready(); !errors.Is(err, ErrUnavailable) {
+	if err := p.Ready(); !errors.Is(err, message.ErrUnavailable) {
 		t.Errorf("Ready = %v", err)
 	}
-	if err := p.Send(t.Context(), half()); !errors.Is(err, ErrNotSent) || !errors.Is(err, ErrUnavailable) {
+	if err := p.Send(t.Context(), half()); !errors.Is(err, message.ErrNotSent) || !errors.Is(err, message.ErrUnavailable) {
 		t.Errorf("Send = %v", err)
 	}
 }

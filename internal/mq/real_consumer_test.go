@@ -8,16 +8,18 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"orderflow/internal/mq/message"
 )
 
 // T64: messages that end in every possible way, and at last all are settled.
 func TestT64MixedMessagesAreAllSettled(t *testing.T) {
 	r := newReal(t, "NORMAL")
 	box, parker := newInbox(), &fakeParker{}
-	box.answer = func(m Message) error {
+	box.answer = func(m message.Message) error {
 		switch kind := m.Keys[0]; {
 		case strings.HasPrefix(kind, "permanent"):
-			return Permanent("BAD", "bad")
+			return message.Permanent("BAD", "bad")
 		case m.Attempt > 1 || strings.HasPrefix(kind, "ok"):
 			return nil
 		case strings.HasPrefix(kind, "panic"):
@@ -37,7 +39,7 @@ func TestT64MixedMessagesAreAllSettled(t *testing.T) {
 		r.send(t, key)
 	}
 	for key, attempt := range want {
-		box.wait(t, key, func(all []Message) bool { return len(attempts(all, key)) >= len(attempt) })
+		box.wait(t, key, func(all []message.Message) bool { return len(attempts(all, key)) >= len(attempt) })
 	}
 	stop(t, k)
 	r.settled(t)
@@ -58,7 +60,7 @@ func TestT65PanicIsRedeliveredAndTheQueueMovesOn(t *testing.T) {
 	r.ensureTopic(t, "NORMAL", 1)
 	r.ensureGroup(t)
 	box := newInbox()
-	box.answer = func(m Message) error {
+	box.answer = func(m message.Message) error {
 		if m.Keys[0] == "poison" && m.Attempt == 1 {
 			panic("boom")
 		}
@@ -69,7 +71,7 @@ func TestT65PanicIsRedeliveredAndTheQueueMovesOn(t *testing.T) {
 	for _, key := range []string{"k1", "k2", "k3"} {
 		box.wait(t, key, withKey(key))
 	}
-	all := box.wait(t, "the redelivery", func(all []Message) bool { return len(attempts(all, "poison")) == 2 })
+	all := box.wait(t, "the redelivery", func(all []message.Message) bool { return len(attempts(all, "poison")) == 2 })
 	if got := attempts(all, "poison"); !slices.Equal(got, []int{1, 2}) {
 		t.Errorf("attempts %v", got)
 	}
@@ -81,7 +83,7 @@ func TestT65PanicIsRedeliveredAndTheQueueMovesOn(t *testing.T) {
 func TestT68ErrorIsRedeliveredUntilItIsWell(t *testing.T) {
 	r := newReal(t, "NORMAL")
 	box := newInbox()
-	box.answer = func(m Message) error {
+	box.answer = func(m message.Message) error {
 		if m.Attempt < 3 {
 			return errors.New("later")
 		}
@@ -89,7 +91,7 @@ func TestT68ErrorIsRedeliveredUntilItIsWell(t *testing.T) {
 	}
 	k := r.consume(t, box.handle)
 	r.send(t, "k")
-	all := box.wait(t, "three deliveries", func(all []Message) bool { return len(all) >= 3 })
+	all := box.wait(t, "three deliveries", func(all []message.Message) bool { return len(all) >= 3 })
 	stop(t, k)
 	if got := attempts(box.all(), "k"); !slices.Equal(got, []int{1, 2, 3}) {
 		t.Errorf("attempts %v", got)
@@ -105,7 +107,7 @@ func TestT68ErrorIsRedeliveredUntilItIsWell(t *testing.T) {
 func TestMessageThatNeverSucceedsGoesToTheDeadLetters(t *testing.T) {
 	r := newReal(t, "NORMAL")
 	box := newInbox()
-	box.answer = func(Message) error { return errors.New("never") }
+	box.answer = func(message.Message) error { return errors.New("never") }
 	k := start(t, NewConsumer(r.client, Subscription{Group: r.group, Topic: r.topic, Handler: box.handle, MaxAttempts: 2}))
 	r.send(t, "k")
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -125,7 +127,7 @@ func TestMessageWhoseSendBackIsRefusedIsHeldAndComesAgain(t *testing.T) {
 	log := make(lines, 100)
 	r.client.Logger = slog.New(log)
 	entered, proceed := make(chan struct{}), make(chan struct{})
-	k := r.consume(t, func(context.Context, Message) error {
+	k := r.consume(t, func(context.Context, message.Message) error {
 		entered <- struct{}{}
 		<-proceed
 		return errors.New("later")
@@ -174,7 +176,7 @@ func TestDelayedMessageComesNotBeforeItIsDue(t *testing.T) {
 	box := newInbox()
 	k := r.consume(t, box.handle)
 	p := start(t, NewProducer(r.client, r.group+"-plain", r.topic))
-	var unsupported *UnsupportedDelayError
+	var unsupported *message.UnsupportedDelayError
 	if err := p.SendDelayed(t.Context(), text(r.topic, "never"), 7*time.Second); !errors.As(err, &unsupported) ||
 		!slices.Contains(unsupported.Supported, 3*time.Second) {
 		t.Errorf("err = %v", err)

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"orderflow/internal/mq/message"
 )
 
 // Sixteen handlers run when the consumer is stopped. All finish, the broker hears
@@ -16,7 +18,7 @@ func TestStopDrains(t *testing.T) {
 	entered, proceed := make(chan struct{}, 16), make(chan struct{})
 	var finished atomic.Int32
 	k := start(t, NewConsumer(r.client, Subscription{Group: r.group, Topic: r.topic, Concurrency: 16,
-		Handler: func(ctx context.Context, _ Message) error {
+		Handler: func(ctx context.Context, _ message.Message) error {
 			entered <- struct{}{}
 			<-proceed
 			finished.Add(1)
@@ -61,7 +63,7 @@ func TestT66RestartsUnderLoadLoseNothing(t *testing.T) {
 	r := newReal(t, "NORMAL")
 	const senders, each, restarts = 3, 400, 5
 	box := newInbox()
-	box.answer = func(m Message) error {
+	box.answer = func(m message.Message) error {
 		if m.Attempt == 1 && m.Keys[0][len(m.Keys[0])-1] == '7' {
 			return errors.New("later")
 		}
@@ -80,7 +82,7 @@ func TestT66RestartsUnderLoadLoseNothing(t *testing.T) {
 			}
 		})
 	}
-	handled := func(all []Message) map[string]bool {
+	handled := func(all []message.Message) map[string]bool {
 		keys := map[string]bool{}
 		for _, m := range all {
 			if box.answer(m) == nil {
@@ -92,7 +94,7 @@ func TestT66RestartsUnderLoadLoseNothing(t *testing.T) {
 	k := r.consume(t, box.handle)
 	for i := range restarts {
 		enough := (i + 1) * senders * each / (restarts + 1)
-		box.wait(t, "some progress", func(all []Message) bool { return len(all) >= enough })
+		box.wait(t, "some progress", func(all []message.Message) bool { return len(all) >= enough })
 		if i%2 == 0 { // the next one comes before this one goes
 			next := r.consume(t, box.handle)
 			stop(t, k)
@@ -102,7 +104,7 @@ func TestT66RestartsUnderLoadLoseNothing(t *testing.T) {
 			k = r.consume(t, box.handle)
 		}
 	}
-	all := box.wait(t, "all messages", func(all []Message) bool { return len(handled(all)) == senders*each })
+	all := box.wait(t, "all messages", func(all []message.Message) bool { return len(handled(all)) == senders*each })
 	r.settled(t) // with the last one running: what two consumers have sent back comes twice
 	t.Logf("%d deliveries of %d messages", len(all), senders*each)
 }

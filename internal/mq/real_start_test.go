@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/apache/rocketmq-client-go/v2/producer"
+
+	"orderflow/internal/mq/message"
 )
 
 // lines is a log whose warnings a test can wait for.
@@ -47,7 +49,9 @@ func (l lines) wait(t *testing.T, n int, text string) {
 // and a producer whose start has failed can be started.
 func TestT11ProducersOfOneGroupAndStartAfterAFailedStart(t *testing.T) {
 	r := newNames(t)
-	commit := &listener{execute: func(context.Context, Message, any) (TransactionState, error) { return StateCommit, nil }}
+	commit := &listener{execute: func(context.Context, message.Message, any) (message.TransactionState, error) {
+		return message.StateCommit, nil
+	}}
 	first, second := NewProducer(r.client, r.group+"-p", r.topic), NewProducer(r.client, r.group+"-p", r.topic)
 	a := NewTransactionProducer(r.client, r.group+"-tx", commit, r.topic)
 	b := NewTransactionProducer(r.client, r.group+"-tx", commit, r.topic)

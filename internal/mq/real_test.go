@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"orderflow/internal/mq/message"
 )
 
 // real is a fixture on the real broker: a topic and a group of its own, removed
@@ -72,7 +74,7 @@ func (r *real) ensureGroup(t *testing.T) {
 }
 
 // consume starts a consumer of the topic.
-func (r *real) consume(t *testing.T, h Handler) *Consumer {
+func (r *real) consume(t *testing.T, h message.Handler) *Consumer {
 	t.Helper()
 	return start(t, NewConsumer(r.client, Subscription{Group: r.group, Topic: r.topic, Handler: h}))
 }
@@ -142,14 +144,14 @@ func start[S startStopper](t *testing.T, s S) S {
 // inbox is a handler that remembers what it got.
 type inbox struct {
 	mu       sync.Mutex
-	messages []Message
+	messages []message.Message
 	changed  chan struct{}
-	answer   func(m Message) error // nil: acknowledge everything
+	answer   func(m message.Message) error // nil: acknowledge everything
 }
 
 func newInbox() *inbox { return &inbox{changed: make(chan struct{}, 1)} }
 
-func (b *inbox) handle(_ context.Context, m Message) error {
+func (b *inbox) handle(_ context.Context, m message.Message) error {
 	b.mu.Lock()
 	b.messages = append(b.messages, m)
 	answer := b.answer
@@ -164,14 +166,14 @@ func (b *inbox) handle(_ context.Context, m Message) error {
 	return nil
 }
 
-func (b *inbox) all() []Message {
+func (b *inbox) all() []message.Message {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append([]Message(nil), b.messages...)
+	return append([]message.Message(nil), b.messages...)
 }
 
 // wait waits until what has arrived is enough.
-func (b *inbox) wait(t *testing.T, what string, enough func([]Message) bool) []Message {
+func (b *inbox) wait(t *testing.T, what string, enough func([]message.Message) bool) []message.Message {
 	t.Helper()
 	timeout := time.After(60 * time.Second)
 	for {
@@ -186,12 +188,12 @@ func (b *inbox) wait(t *testing.T, what string, enough func([]Message) bool) []M
 	}
 }
 
-func withKey(key string) func([]Message) bool {
-	return func(all []Message) bool { return len(attempts(all, key)) > 0 }
+func withKey(key string) func([]message.Message) bool {
+	return func(all []message.Message) bool { return len(attempts(all, key)) > 0 }
 }
 
 // attempts are the deliveries of the key's message, in order of arrival.
-func attempts(all []Message, key string) (attempts []int) {
+func attempts(all []message.Message, key string) (attempts []int) {
 	for _, m := range all {
 		if strings.Join(m.Keys, " ") == key {
 			attempts = append(attempts, m.Attempt)
@@ -202,23 +204,23 @@ func attempts(all []Message, key string) (attempts []int) {
 
 // listener is a TransactionListener of functions.
 type listener struct {
-	execute func(context.Context, Message, any) (TransactionState, error)
-	check   func(context.Context, Message) TransactionState
+	execute func(context.Context, message.Message, any) (message.TransactionState, error)
+	check   func(context.Context, message.Message) message.TransactionState
 }
 
-func (l *listener) ExecuteLocalTransaction(ctx context.Context, m Message, arg any) (TransactionState, error) {
+func (l *listener) ExecuteLocalTransaction(ctx context.Context, m message.Message, arg any) (message.TransactionState, error) {
 	return l.execute(ctx, m, arg)
 }
 
-func (l *listener) CheckLocalTransaction(ctx context.Context, m Message) TransactionState {
+func (l *listener) CheckLocalTransaction(ctx context.Context, m message.Message) message.TransactionState {
 	if l.check == nil {
-		return StateUnknown
+		return message.StateUnknown
 	}
 	return l.check(ctx, m)
 }
 
-func text(topic, key string) Message {
-	return Message{Topic: topic, Tag: "created", Keys: []string{key}, Body: []byte(key)}
+func text(topic, key string) message.Message {
+	return message.Message{Topic: topic, Tag: "created", Keys: []string{key}, Body: []byte(key)}
 }
 
 // T10, T13: a consumer and a plain producer are there before the transaction
@@ -232,10 +234,10 @@ func TestT10T12T13CheckBacksArriveWhateverElseRunsInTheProcess(t *testing.T) {
 	var mu sync.Mutex
 	panics := 0
 	lost := &listener{
-		execute: func(context.Context, Message, any) (TransactionState, error) {
-			return StateUnknown, errors.New("outcome unknown")
+		execute: func(context.Context, message.Message, any) (message.TransactionState, error) {
+			return message.StateUnknown, errors.New("outcome unknown")
 		},
-		check: func(ctx context.Context, m Message) TransactionState {
+		check: func(ctx context.Context, m message.Message) message.TransactionState {
 			mu.Lock()
 			panics++
 			n := panics
@@ -245,15 +247,15 @@ func TestT10T12T13CheckBacksArriveWhateverElseRunsInTheProcess(t *testing.T) {
 				panic("poison")
 			case 2:
 				<-ctx.Done() // ends, or nothing after it would be answered
-				return StateUnknown
+				return message.StateUnknown
 			}
-			return StateCommit
+			return message.StateCommit
 		},
 	}
 	p := start(t, NewTransactionProducer(r.client, r.group+"-tx", lost, r.topic))
 	for i := range 3 {
 		state, err := p.SendInTransaction(t.Context(), text(r.topic, fmt.Sprint("k", i)), nil)
-		if state != StateUnknown || err == nil || errors.Is(err, ErrNotSent) {
+		if state != message.StateUnknown || err == nil || errors.Is(err, message.ErrNotSent) {
 			t.Fatalf("SendInTransaction = %v, %v; want unknown and the listener's error", state, err)
 		}
 	}
@@ -268,11 +270,11 @@ func TestT14ResultsReachTheirOwnCallers(t *testing.T) {
 	r := newReal(t, "TRANSACTION")
 	box := newInbox()
 	start(t, NewConsumer(r.client, Subscription{Group: r.group, Topic: r.topic, Handler: box.handle}))
-	l := &listener{execute: func(_ context.Context, m Message, arg any) (TransactionState, error) {
+	l := &listener{execute: func(_ context.Context, m message.Message, arg any) (message.TransactionState, error) {
 		if n := arg.(int); n%3 == 0 {
-			return StateRollback, fmt.Errorf("refused %d of %s", n, m.Keys[0])
+			return message.StateRollback, fmt.Errorf("refused %d of %s", n, m.Keys[0])
 		}
-		return StateCommit, nil
+		return message.StateCommit, nil
 	}}
 	p := start(t, NewTransactionProducer(r.client, r.group+"-tx", l, r.topic))
 	var wg sync.WaitGroup
@@ -280,23 +282,23 @@ func TestT14ResultsReachTheirOwnCallers(t *testing.T) {
 		wg.Go(func() {
 			state, err := p.SendInTransaction(t.Context(), text(r.topic, fmt.Sprint("k", i)), i)
 			if i%3 == 0 {
-				if want := fmt.Sprintf("refused %d of k%d", i, i); state != StateRollback || err == nil || err.Error() != want {
+				if want := fmt.Sprintf("refused %d of k%d", i, i); state != message.StateRollback || err == nil || err.Error() != want {
 					t.Errorf("send %d = %v, %v; want %q", i, state, err, want)
 				}
-			} else if state != StateCommit || err != nil {
+			} else if state != message.StateCommit || err != nil {
 				t.Errorf("send %d = %v, %v; want commit", i, state, err)
 			}
 		})
 	}
 	wg.Wait()
-	distinct := func(all []Message) map[string]bool {
+	distinct := func(all []message.Message) map[string]bool {
 		keys := map[string]bool{}
 		for _, m := range all {
 			keys[m.Keys[0]] = true
 		}
 		return keys
 	}
-	got := distinct(box.wait(t, "133 messages", func(all []Message) bool { return len(distinct(all)) >= 133 }))
+	got := distinct(box.wait(t, "133 messages", func(all []message.Message) bool { return len(distinct(all)) >= 133 }))
 	for key := range got {
 		var n int
 		if _, err := fmt.Sscanf(key, "k%d", &n); err != nil || n%3 == 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"orderflow/internal/mq/message"
 	"orderflow/internal/mq/remoting"
 )
 
@@ -15,19 +16,22 @@ func TestT03AnotherProcessAnswersTheCheckBack(t *testing.T) {
 	box := newInbox()
 	r.consume(t, box.handle)
 	a := start(t, NewTransactionProducer(r.client, r.group+"-tx", &listener{
-		execute: func(context.Context, Message, any) (TransactionState, error) {
-			return StateUnknown, errors.New("the outcome of COMMIT is unknown")
+		execute: func(context.Context, message.Message, any) (message.TransactionState, error) {
+			return message.StateUnknown, errors.New("the outcome of COMMIT is unknown")
 		},
 	}, r.topic))
 	m := text(r.topic, "k")
 	m.Properties = map[string]string{"barrier": "b1"}
-	if state, err := a.SendInTransaction(t.Context(), m, nil); state != StateUnknown || err == nil {
+	if state, err := a.SendInTransaction(t.Context(), m, nil); state != message.StateUnknown || err == nil {
 		t.Fatalf("got %v, %v", state, err)
 	}
 	stop(t, a)
-	asked := make(chan Message, 100)
+	asked := make(chan message.Message, 100)
 	l := forbidden(t)
-	l.check = func(_ context.Context, m Message) TransactionState { asked <- m; return StateCommit }
+	l.check = func(_ context.Context, m message.Message) message.TransactionState {
+		asked <- m
+		return message.StateCommit
+	}
 	start(t, NewTransactionProducer(r.client, r.group+"-tx", l, r.topic))
 	box.wait(t, "the message that the second process committed", withKey("k"))
 	if got := <-asked; got.Topic != r.topic || got.Keys[0] != "k" || got.Tag != "created" ||
@@ -61,15 +65,15 @@ func TestCheckBackRollsBack(t *testing.T) {
 	k := r.consume(t, box.handle)
 	asked := make(chan string, 100)
 	p := start(t, NewTransactionProducer(r.client, r.group+"-tx", &listener{
-		execute: func(context.Context, Message, any) (TransactionState, error) {
-			return StateUnknown, errors.New("unknown")
+		execute: func(context.Context, message.Message, any) (message.TransactionState, error) {
+			return message.StateUnknown, errors.New("unknown")
 		},
-		check: func(_ context.Context, m Message) TransactionState {
+		check: func(_ context.Context, m message.Message) message.TransactionState {
 			asked <- m.Keys[0]
 			if m.Keys[0] == "bad" {
-				return StateRollback
+				return message.StateRollback
 			}
-			return StateCommit
+			return message.StateCommit
 		},
 	}, r.topic))
 	for _, key := range []string{"bad", "good"} {

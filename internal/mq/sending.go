@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+
+	"orderflow/internal/mq/message"
 )
 
 // maxInFlight bounds the sends that are under way at once, those included whose
@@ -42,25 +44,25 @@ func (s *sending) run(ctx context.Context, send func() error) error {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("%w: no answer in time: %w", ErrUnavailable, ctx.Err())
+		return fmt.Errorf("%w: no answer in time: %w", message.ErrUnavailable, ctx.Err())
 	}
 }
 
 // start runs f on a goroutine that drain waits for.
 func (s *sending) start(ctx context.Context, f func()) error {
 	if ctx.Err() != nil { // select would toss a coin
-		return fmt.Errorf("%w: %w: no time left: %w", ErrNotSent, ErrUnavailable, ctx.Err())
+		return fmt.Errorf("%w: %w: no time left: %w", message.ErrNotSent, message.ErrUnavailable, ctx.Err())
 	}
 	select {
 	case s.slots <- struct{}{}:
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w: too many sends are under way: %w", ErrNotSent, ErrUnavailable, ctx.Err())
+		return fmt.Errorf("%w: %w: too many sends are under way: %w", message.ErrNotSent, message.ErrUnavailable, ctx.Err())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		<-s.slots
-		return fmt.Errorf("%w: %w: the producer is stopped", ErrNotSent, ErrUnavailable)
+		return fmt.Errorf("%w: %w: the producer is stopped", message.ErrNotSent, message.ErrUnavailable)
 	}
 	s.pending.Add(1)
 	go func() {
@@ -78,7 +80,7 @@ func (s *sending) start(ctx context.Context, f func()) error {
 func guarded(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: the client library panicked: %v", ErrUnavailable, p)
+			err = fmt.Errorf("%w: the client library panicked: %v", message.ErrUnavailable, p)
 		}
 	}()
 	return f()

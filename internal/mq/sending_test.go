@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
+
+	"orderflow/internal/mq/message"
 )
 
 // busy makes n sends that go on until release is called.
@@ -29,7 +31,7 @@ func TestSendsWaitForASlotUntilTheirDeadline(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		err := s.run(ctx, func() error { t.Error("one send too many"); return nil })
-		if !errors.Is(err, ErrNotSent) || !errors.Is(err, ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+		if !errors.Is(err, message.ErrNotSent) || !errors.Is(err, message.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("err = %v", err)
 		}
 		done := make(chan error)
@@ -48,7 +50,7 @@ func TestSendWithoutTimeLeftIsNotTried(t *testing.T) {
 	cancel()
 	for range 100 {
 		err := s.run(ctx, func() error { t.Error("sent"); return nil })
-		if !errors.Is(err, ErrNotSent) || !errors.Is(err, context.Canceled) {
+		if !errors.Is(err, message.ErrNotSent) || !errors.Is(err, context.Canceled) {
 			t.Fatalf("err = %v", err)
 		}
 	}
@@ -67,7 +69,7 @@ func TestDrainTurnsAwayAndWaits(t *testing.T) {
 		default:
 		}
 		err := s.run(t.Context(), func() error { t.Error("sent after the stop"); return nil })
-		if !errors.Is(err, ErrNotSent) || !errors.Is(err, ErrUnavailable) {
+		if !errors.Is(err, message.ErrNotSent) || !errors.Is(err, message.ErrUnavailable) {
 			t.Errorf("err = %v", err)
 		}
 		if len(s.slots) != 3 {
@@ -92,7 +94,7 @@ func TestDrainWaitsForSendsWhoseCallersHaveLeft(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		err := s.run(ctx, func() error { <-hold; finished = true; return nil })
-		if !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNotSent) {
+		if !errors.Is(err, message.ErrUnavailable) || errors.Is(err, message.ErrNotSent) {
 			t.Errorf("err = %v; it may still be sent", err)
 		}
 		time.AfterFunc(time.Minute, func() { close(hold) })

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"orderflow/internal/mq/message"
 	"orderflow/internal/mq/remoting"
 )
 
@@ -181,7 +182,7 @@ func (a *Admin) awaitRoute(ctx context.Context, spec TopicSpec, masters []broker
 		var last error
 		for _, addr := range a.nameServers {
 			answer, err := a.call(ctx, addr, remoting.RequestGetRoute, routeFields(spec.Name))
-			if errors.Is(err, ErrUnavailable) {
+			if errors.Is(err, message.ErrUnavailable) {
 				last = err
 				continue
 			}
@@ -248,7 +249,7 @@ func (a *Admin) CheckTopic(ctx context.Context, name string) error {
 		switch _, err := a.topicConfig(ctx, b.addr, name); {
 		case err == nil:
 			return fmt.Errorf("%w: topic %q is on broker %s, but the name server does not know it yet",
-				ErrUnavailable, name, b.name)
+				message.ErrUnavailable, name, b.name)
 		case !errors.As(err, &missing):
 			return fmt.Errorf("topic %q on broker %s: %w", name, b.name, err)
 		}

@@ -8,11 +8,13 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"orderflow/internal/mq/message"
 )
 
 // startSend opens a producer span and puts its traceparent into m's properties.
 // end closes the span.
-func startSend(ctx context.Context, tracer trace.Tracer, m *Message) (spanCtx context.Context, end func(error)) {
+func startSend(ctx context.Context, tracer trace.Tracer, m *message.Message) (spanCtx context.Context, end func(error)) {
 	ctx, span := tracer.Start(ctx, "send "+m.Topic, trace.WithSpanKind(trace.SpanKindProducer),
 		trace.WithAttributes(attribute.String("messaging.system", "rocketmq"),
 			attribute.String("messaging.destination.name", m.Topic), attribute.String("messaging.rocketmq.message.tag", m.Tag)))
@@ -38,9 +40,9 @@ func (p nonEmpty) Set(key, value string) {
 
 // Trace continues the sender's trace: a delivery is a span of its own, linked to
 // the span that sent the message, since a timer comes 30 minutes later.
-func Trace(tracer trace.Tracer, group string) Middleware {
-	return func(next Handler) Handler {
-		return func(ctx context.Context, m Message) error {
+func Trace(tracer trace.Tracer, group string) message.Middleware {
+	return func(next message.Handler) message.Handler {
+		return func(ctx context.Context, m message.Message) error {
 			sent := trace.SpanContextFromContext(
 				propagation.TraceContext{}.Extract(context.Background(), nonEmpty(m.Properties)))
 			ctx, span := tracer.Start(trace.ContextWithRemoteSpanContext(ctx, sent), "handle "+m.Topic,

@@ -10,6 +10,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
+
+	"orderflow/internal/mq/message"
 )
 
 // The handler's spans belong to the trace of whoever sent the message.
@@ -24,7 +26,7 @@ func TestTraceGoesWithTheMessage(t *testing.T) {
 		return &primitive.SendResult{}, nil
 	}})
 	ctx, request := provider.Tracer("test").Start(t.Context(), "request")
-	m := Message{Topic: "topic", Tag: "created", Body: []byte("b"), Properties: map[string]string{"own": "1"}}
+	m := message.Message{Topic: "topic", Tag: "created", Body: []byte("b"), Properties: map[string]string{"own": "1"}}
 	if err := p.Send(ctx, m); err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +45,7 @@ func TestTraceGoesWithTheMessage(t *testing.T) {
 	back.WithProperties(sent.GetProperties())
 	failed := errors.New("later")
 	var inside trace.SpanContext
-	k, _, _ := consumerOf(t, c, Subscription{Handler: func(ctx context.Context, _ Message) error {
+	k, _, _ := consumerOf(t, c, Subscription{Handler: func(ctx context.Context, _ message.Message) error {
 		inside = trace.SpanContextFromContext(ctx)
 		return failed
 	}})
@@ -76,7 +78,7 @@ func TestTraceGoesWithTheMessage(t *testing.T) {
 // Without a tracer of its own a message carries the caller's trace on, or none.
 func TestTraceWithoutATracer(t *testing.T) {
 	c, _ := quiet()
-	m := Message{Topic: "topic", Body: []byte("b")}
+	m := message.Message{Topic: "topic", Body: []byte("b")}
 	_, end := startSend(t.Context(), c.tracer(), &m)
 	end(nil)
 	if len(m.Properties) != 0 {
@@ -90,7 +92,7 @@ func TestTraceWithoutATracer(t *testing.T) {
 	_, end = startSend(trace.ContextWithRemoteSpanContext(t.Context(), caller), c.tracer(), &m)
 	end(nil)
 	var got trace.SpanContext
-	h := Trace(c.tracer(), "group")(func(ctx context.Context, _ Message) error {
+	h := Trace(c.tracer(), "group")(func(ctx context.Context, _ message.Message) error {
 		got = trace.SpanContextFromContext(ctx)
 		return nil
 	})

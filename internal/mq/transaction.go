@@ -10,6 +10,8 @@ import (
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 	"github.com/apache/rocketmq-client-go/v2/producer"
+
+	"orderflow/internal/mq/message"
 )
 
 // checkTimeout bounds one check-back: the library answers them one after the
@@ -37,7 +39,7 @@ type TransactionProducer struct {
 	client   Client
 	group    string
 	topics   []string
-	listener TransactionListener
+	listener message.TransactionListener
 	admin    *Admin
 	sends    *sending
 	calls    sync.Map // *primitive.Message → *localCall: the library passes the same pointer back
@@ -49,7 +51,7 @@ type TransactionProducer struct {
 
 // NewTransactionProducer makes a transaction producer of the group. The topics
 // are those that it will send half messages to.
-func NewTransactionProducer(c Client, group string, l TransactionListener, topics ...string) *TransactionProducer {
+func NewTransactionProducer(c Client, group string, l message.TransactionListener, topics ...string) *TransactionProducer {
 	return &TransactionProducer{
 		client: c, group: group, topics: topics, listener: l,
 		admin: NewAdmin(c.NameServers), sends: newSending(),
@@ -149,7 +151,7 @@ func (p *TransactionProducer) started() (libraryTransactionProducer, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.library == nil {
-		return nil, fmt.Errorf("%w: %w: transaction producer %s is not started", ErrNotSent, ErrUnavailable, p.group)
+		return nil, fmt.Errorf("%w: %w: transaction producer %s is not started", message.ErrNotSent, message.ErrUnavailable, p.group)
 	}
 	return p.library, nil
 }
@@ -167,32 +169,32 @@ func (p *TransactionProducer) started() (libraryTransactionProducer, error) {
 // If the half message could not be stored, or ctx ended before the local
 // transaction began, the state is StateRollback and err wraps ErrNotSent: the
 // local transaction did not run and never will.
-func (p *TransactionProducer) SendInTransaction(ctx context.Context, m Message, arg any) (state TransactionState, err error) {
+func (p *TransactionProducer) SendInTransaction(ctx context.Context, m message.Message, arg any) (state message.TransactionState, err error) {
 	ctx, end := startSend(ctx, p.client.tracer(), &m)
 	defer func() {
 		end(err)
 		outcome := state.String()
-		if errors.Is(err, ErrNotSent) {
+		if errors.Is(err, message.ErrNotSent) {
 			outcome = "not_sent"
 		}
 		p.client.Metrics.countHalf(m.Topic, outcome)
 	}()
 	library, err := p.started()
 	if err != nil {
-		return StateRollback, err
+		return message.StateRollback, err
 	}
 	msg, err := outgoing(m)
 	if err != nil {
-		return StateRollback, err
+		return message.StateRollback, err
 	}
 	call := &localCall{ctx: ctx, message: m, arg: arg, done: make(chan struct{})}
 	if err := p.sends.start(ctx, func() { p.sendHalf(library, msg, call) }); err != nil {
-		return StateRollback, err
+		return message.StateRollback, err
 	}
 	select {
 	case <-call.done:
 	case <-ctx.Done():
-		call.finish(false, StateRollback, fmt.Errorf("%w: %w: no answer in time: %w", ErrNotSent, ErrUnavailable, ctx.Err()))
+		call.finish(false, message.StateRollback, fmt.Errorf("%w: %w: no answer in time: %w", message.ErrNotSent, message.ErrUnavailable, ctx.Err()))
 		<-call.done // a local transaction that has begun keeps to the same deadline
 	}
 	return call.state, call.err
@@ -206,17 +208,17 @@ func (p *TransactionProducer) sendHalf(library libraryTransactionProducer, msg *
 	err := guarded(func() error {
 		result, err := library.SendMessageInTransaction(call.ctx, msg)
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+			return fmt.Errorf("%w: %w", message.ErrUnavailable, err)
 		}
 		// With another status than OK the library has not called the listener, has
 		// rolled back, and says nil all the same.
 		return check(result.SendResult, nil)
 	})
 	if err == nil {
-		err = fmt.Errorf("%w: the local transaction was not called", ErrUnavailable)
+		err = fmt.Errorf("%w: the local transaction was not called", message.ErrUnavailable)
 	}
 	// Takes effect only if the listener was not called: then nobody will call it.
-	call.finish(false, StateRollback, fmt.Errorf("%w: %w", ErrNotSent, err))
+	call.finish(false, message.StateRollback, fmt.Errorf("%w: %w", message.ErrNotSent, err))
 }
 
 // localCall hands the caller's context and argument to ExecuteLocalTransaction
@@ -224,14 +226,14 @@ func (p *TransactionProducer) sendHalf(library libraryTransactionProducer, msg *
 // deadline, decides whether the local transaction runs at all.
 type localCall struct {
 	ctx     context.Context
-	message Message
+	message message.Message
 	arg     any
 
 	mu    sync.Mutex
 	begun bool
 	ended bool
 	done  chan struct{}
-	state TransactionState // valid when done is closed
+	state message.TransactionState // valid when done is closed
 	err   error
 }
 
@@ -249,7 +251,7 @@ func (c *localCall) begin() bool {
 
 // finish sets the result once. Others than the listener can do so only before it
 // has begun.
-func (c *localCall) finish(byListener bool, state TransactionState, err error) {
+func (c *localCall) finish(byListener bool, state message.TransactionState, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended || c.begun && !byListener {
@@ -304,14 +306,14 @@ func (l libraryListener) ExecuteLocalTransaction(msg *primitive.Message) primiti
 	return libraryState(state)
 }
 
-func (l libraryListener) execute(ctx context.Context, call *localCall) (state TransactionState, err error) {
+func (l libraryListener) execute(ctx context.Context, call *localCall) (state message.TransactionState, err error) {
 	defer func() {
 		if p := recover(); p != nil { // it may have committed before
-			state, err = StateUnknown, fmt.Errorf("local transaction panicked: %v\n%s", p, debug.Stack())
+			state, err = message.StateUnknown, fmt.Errorf("local transaction panicked: %v\n%s", p, debug.Stack())
 		}
 	}()
 	state, err = l.p.listener.ExecuteLocalTransaction(ctx, call.message, call.arg)
-	if state != StateCommit && err == nil {
+	if state != message.StateCommit && err == nil {
 		err = fmt.Errorf("local transaction ended as %s without an error", state)
 	}
 	return state, err
@@ -329,11 +331,11 @@ func (l libraryListener) CheckLocalTransaction(msg *primitive.MessageExt) primit
 	return libraryState(state)
 }
 
-func (l libraryListener) check(ctx context.Context, msg *primitive.MessageExt) (state TransactionState) {
+func (l libraryListener) check(ctx context.Context, msg *primitive.MessageExt) (state message.TransactionState) {
 	defer func() {
 		if p := recover(); p != nil {
 			l.p.client.logger().Error("check-back panicked", "panic", p, "stack", string(debug.Stack()))
-			state = StateUnknown
+			state = message.StateUnknown
 		}
 	}()
 	return l.p.listener.CheckLocalTransaction(ctx, incoming(msg))
@@ -341,11 +343,11 @@ func (l libraryListener) check(ctx context.Context, msg *primitive.MessageExt) (
 
 // libraryState translates; the library's name for unknown changes with its
 // version.
-func libraryState(s TransactionState) primitive.LocalTransactionState {
+func libraryState(s message.TransactionState) primitive.LocalTransactionState {
 	switch s {
-	case StateCommit:
+	case message.StateCommit:
 		return primitive.CommitMessageState
-	case StateRollback:
+	case message.StateRollback:
 		return primitive.RollbackMessageState
 	default:
 		return primitive.UnknowState

@@ -10,23 +10,27 @@ import (
 	"time"
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
+
+	"orderflow/internal/mq/message"
 )
 
-func half() Message { return Message{Topic: "topic", Keys: []string{"k"}, Body: []byte("body")} }
+func half() message.Message {
+	return message.Message{Topic: "topic", Keys: []string{"k"}, Body: []byte("body")}
+}
 
 // notBegun fails the test if err does not say that the local transaction never
 // ran, because the broker was not there.
-func notBegun(t *testing.T, state TransactionState, err error) {
+func notBegun(t *testing.T, state message.TransactionState, err error) {
 	t.Helper()
-	if state != StateRollback || !errors.Is(err, ErrNotSent) || !errors.Is(err, ErrUnavailable) {
+	if state != message.StateRollback || !errors.Is(err, message.ErrNotSent) || !errors.Is(err, message.ErrUnavailable) {
 		t.Fatalf("state %v, %v; want rollback, ErrNotSent and ErrUnavailable", state, err)
 	}
 }
 
 func forbidden(t *testing.T) *listener {
-	return &listener{execute: func(context.Context, Message, any) (TransactionState, error) {
+	return &listener{execute: func(context.Context, message.Message, any) (message.TransactionState, error) {
 		t.Error("the local transaction ran")
-		return StateCommit, nil
+		return message.StateCommit, nil
 	}}
 }
 
@@ -66,9 +70,9 @@ func TestLocalTransactionRunsOrTheCallerHearsThatItDidNot(t *testing.T) {
 	ran, left := 0, 0
 	for i := range 1000 {
 		var executed bool
-		l := &listener{execute: func(context.Context, Message, any) (TransactionState, error) {
+		l := &listener{execute: func(context.Context, message.Message, any) (message.TransactionState, error) {
 			executed = true
-			return StateCommit, nil
+			return message.StateCommit, nil
 		}}
 		ctx, cancel := context.WithCancel(t.Context())
 		f := &fakeTransactions{}
@@ -87,9 +91,9 @@ func TestLocalTransactionRunsOrTheCallerHearsThatItDidNot(t *testing.T) {
 		state, err := p.SendInTransaction(ctx, half(), nil)
 		sent := <-ended
 		switch {
-		case executed && state == StateCommit && err == nil && sent == primitive.CommitMessageState:
+		case executed && state == message.StateCommit && err == nil && sent == primitive.CommitMessageState:
 			ran++
-		case !executed && errors.Is(err, ErrNotSent) && state == StateRollback && sent == primitive.RollbackMessageState:
+		case !executed && errors.Is(err, message.ErrNotSent) && state == message.StateRollback && sent == primitive.RollbackMessageState:
 			left++
 		default:
 			t.Fatalf("round %d: executed %v, caller got %v, %v, broker got %v", i, executed, state, err, sent)
@@ -123,7 +127,7 @@ func TestBegunLocalTransactionIsAwaitedAndKeepsItsDeadline(t *testing.T) {
 		c, _ := quiet()
 		ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), callerKey{}, "caller"), time.Hour)
 		defer cancel()
-		l := &listener{execute: func(inner context.Context, m Message, arg any) (TransactionState, error) {
+		l := &listener{execute: func(inner context.Context, m message.Message, arg any) (message.TransactionState, error) {
 			cancel()
 			synctest.Wait() // the caller has seen it, and waits
 			if inner.Err() != nil {
@@ -136,14 +140,14 @@ func TestBegunLocalTransactionIsAwaitedAndKeepsItsDeadline(t *testing.T) {
 			if inner.Value(callerKey{}) != "caller" || arg != "argument" || m.Keys[0] != "k" {
 				t.Errorf("got value %v, argument %v, message %+v", inner.Value(callerKey{}), arg, m)
 			}
-			return StateCommit, nil
+			return message.StateCommit, nil
 		}}
 		f := &fakeTransactions{}
 		p := transactionsOf(c, l, f)
 		f.send = func(_ context.Context, m *primitive.Message) (*primitive.TransactionSendResult, error) {
 			return stored(p, m), nil
 		}
-		if state, err := p.SendInTransaction(ctx, half(), "argument"); state != StateCommit || err != nil {
+		if state, err := p.SendInTransaction(ctx, half(), "argument"); state != message.StateCommit || err != nil {
 			t.Fatalf("got %v, %v", state, err)
 		}
 	})
@@ -154,7 +158,9 @@ func TestBegunLocalTransactionIsAwaitedAndKeepsItsDeadline(t *testing.T) {
 func TestCallerDoesNotWaitForTheEndOfTheHalfMessage(t *testing.T) {
 	c, _ := quiet()
 	hangs := make(chan struct{})
-	l := &listener{execute: func(context.Context, Message, any) (TransactionState, error) { return StateCommit, nil }}
+	l := &listener{execute: func(context.Context, message.Message, any) (message.TransactionState, error) {
+		return message.StateCommit, nil
+	}}
 	f := &fakeTransactions{}
 	p := transactionsOf(c, l, f)
 	f.send = func(_ context.Context, m *primitive.Message) (*primitive.TransactionSendResult, error) {
@@ -162,7 +168,7 @@ func TestCallerDoesNotWaitForTheEndOfTheHalfMessage(t *testing.T) {
 		<-hangs
 		panic("no message id")
 	}
-	if state, err := p.SendInTransaction(t.Context(), half(), nil); state != StateCommit || err != nil {
+	if state, err := p.SendInTransaction(t.Context(), half(), nil); state != message.StateCommit || err != nil {
 		t.Fatalf("got %v, %v", state, err)
 	}
 	close(hangs)
@@ -174,26 +180,34 @@ func TestCallerDoesNotWaitForTheEndOfTheHalfMessage(t *testing.T) {
 func TestListenerResults(t *testing.T) {
 	refused := errors.New("refused")
 	for name, test := range map[string]struct {
-		execute   func(context.Context, Message, any) (TransactionState, error)
-		want      TransactionState
+		execute   func(context.Context, message.Message, any) (message.TransactionState, error)
+		want      message.TransactionState
 		wantError string // a part of it; "" for none
 		sent      primitive.LocalTransactionState
 	}{
-		"commit": {func(context.Context, Message, any) (TransactionState, error) { return StateCommit, nil },
-			StateCommit, "", primitive.CommitMessageState},
-		"rollback": {func(context.Context, Message, any) (TransactionState, error) { return StateRollback, refused },
-			StateRollback, "refused", primitive.RollbackMessageState},
-		"unknown": {func(context.Context, Message, any) (TransactionState, error) { return StateUnknown, refused },
-			StateUnknown, "refused", primitive.UnknowState},
-		"rollback without error": {func(context.Context, Message, any) (TransactionState, error) { return StateRollback, nil },
-			StateRollback, "without an error", primitive.RollbackMessageState},
-		"zero value": {func(context.Context, Message, any) (s TransactionState, err error) { return },
-			StateUnknown, "without an error", primitive.UnknowState},
-		"nonsense": {func(context.Context, Message, any) (TransactionState, error) { return 77, nil },
+		"commit": {func(context.Context, message.Message, any) (message.TransactionState, error) {
+			return message.StateCommit, nil
+		},
+			message.StateCommit, "", primitive.CommitMessageState},
+		"rollback": {func(context.Context, message.Message, any) (message.TransactionState, error) {
+			return message.StateRollback, refused
+		},
+			message.StateRollback, "refused", primitive.RollbackMessageState},
+		"unknown": {func(context.Context, message.Message, any) (message.TransactionState, error) {
+			return message.StateUnknown, refused
+		},
+			message.StateUnknown, "refused", primitive.UnknowState},
+		"rollback without error": {func(context.Context, message.Message, any) (message.TransactionState, error) {
+			return message.StateRollback, nil
+		},
+			message.StateRollback, "without an error", primitive.RollbackMessageState},
+		"zero value": {func(context.Context, message.Message, any) (s message.TransactionState, err error) { return },
+			message.StateUnknown, "without an error", primitive.UnknowState},
+		"nonsense": {func(context.Context, message.Message, any) (message.TransactionState, error) { return 77, nil },
 			77, "without an error", primitive.UnknowState},
 		// It may have committed before.
-		"panic": {func(context.Context, Message, any) (TransactionState, error) { panic("boom") },
-			StateUnknown, "boom", primitive.UnknowState},
+		"panic": {func(context.Context, message.Message, any) (message.TransactionState, error) { panic("boom") },
+			message.StateUnknown, "boom", primitive.UnknowState},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { // a caller that waits for ever fails
@@ -214,7 +228,7 @@ func TestListenerResults(t *testing.T) {
 				if state != test.want || (text == "") != (test.wantError == "") || !strings.Contains(text, test.wantError) {
 					t.Errorf("got %v, %v; want %v, %q", state, err, test.want, test.wantError)
 				}
-				if errors.Is(err, ErrNotSent) {
+				if errors.Is(err, message.ErrNotSent) {
 					t.Error("the half message was sent")
 				}
 				if err := p.Stop(t.Context()); err != nil || sent != test.sent {
@@ -267,8 +281,8 @@ func TestT09HalfMessageThatWasNotConfirmed(t *testing.T) {
 
 func TestResultsDoNotMixAndNothingIsKept(t *testing.T) {
 	c, _ := quiet()
-	l := &listener{execute: func(_ context.Context, m Message, arg any) (TransactionState, error) {
-		return StateRollback, errors.New(arg.(string) + m.Keys[0])
+	l := &listener{execute: func(_ context.Context, m message.Message, arg any) (message.TransactionState, error) {
+		return message.StateRollback, errors.New(arg.(string) + m.Keys[0])
 	}}
 	f := &fakeTransactions{}
 	p := transactionsOf(c, l, f)
@@ -279,7 +293,7 @@ func TestResultsDoNotMixAndNothingIsKept(t *testing.T) {
 	for i := range 100 {
 		wg.Go(func() {
 			key := strings.Repeat("x", i+1)
-			_, err := p.SendInTransaction(t.Context(), Message{Topic: "topic", Keys: []string{key}, Body: []byte("b")}, "arg ")
+			_, err := p.SendInTransaction(t.Context(), message.Message{Topic: "topic", Keys: []string{key}, Body: []byte("b")}, "arg ")
 			if err == nil || err.Error() != "arg "+key {
 				t.Errorf("call %d got the answer of another: %v", i, err)
 			}
@@ -295,9 +309,9 @@ func TestResultsDoNotMixAndNothingIsKept(t *testing.T) {
 func TestWarmUpIsAlwaysRolledBack(t *testing.T) {
 	c, _ := quiet()
 	l := forbidden(t)
-	l.check = func(context.Context, Message) TransactionState {
+	l.check = func(context.Context, message.Message) message.TransactionState {
 		t.Error("the listener was asked about a warm-up message")
-		return StateCommit
+		return message.StateCommit
 	}
 	p := transactionsOf(c, l, &fakeTransactions{})
 	m := primitive.NewMessage("topic", []byte("{}"))
@@ -315,14 +329,17 @@ func TestWarmUpIsAlwaysRolledBack(t *testing.T) {
 // T12, T13: a check-back answers whatever happens, and has a deadline.
 func TestT12T13CheckBackAnswers(t *testing.T) {
 	for name, test := range map[string]struct {
-		check func(context.Context, Message) TransactionState
+		check func(context.Context, message.Message) message.TransactionState
 		want  primitive.LocalTransactionState
 	}{
-		"commit":   {func(context.Context, Message) TransactionState { return StateCommit }, primitive.CommitMessageState},
-		"rollback": {func(context.Context, Message) TransactionState { return StateRollback }, primitive.RollbackMessageState},
-		"unknown":  {func(context.Context, Message) TransactionState { return StateUnknown }, primitive.UnknowState},
-		"panic":    {func(context.Context, Message) TransactionState { panic("poison") }, primitive.UnknowState},
-		"slow": {func(ctx context.Context, _ Message) TransactionState { <-ctx.Done(); return StateUnknown },
+		"commit":   {func(context.Context, message.Message) message.TransactionState { return message.StateCommit }, primitive.CommitMessageState},
+		"rollback": {func(context.Context, message.Message) message.TransactionState { return message.StateRollback }, primitive.RollbackMessageState},
+		"unknown":  {func(context.Context, message.Message) message.TransactionState { return message.StateUnknown }, primitive.UnknowState},
+		"panic":    {func(context.Context, message.Message) message.TransactionState { panic("poison") }, primitive.UnknowState},
+		"slow": {func(ctx context.Context, _ message.Message) message.TransactionState {
+			<-ctx.Done()
+			return message.StateUnknown
+		},
 			primitive.UnknowState},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -340,7 +357,7 @@ func TestT12T13CheckBackAnswers(t *testing.T) {
 func TestTransactionProducerThatIsNotStarted(t *testing.T) {
 	c, _ := quiet()
 	p := NewTransactionProducer(c, "group", forbidden(t), "topic")
-	if err := p.Ready(); !errors.Is(err, ErrUnavailable) {
+	if err := p.Ready(); !errors.Is(err, message.ErrUnavailable) {
 		t.Errorf("Ready = %v", err)
 	}
 	state, err := p.SendInTransaction(t.Context(), half(), nil)

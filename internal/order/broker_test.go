@@ -11,7 +11,7 @@ import (
 
 	eventv1 "orderflow/api/proto/event/v1"
 	"orderflow/internal/event"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 var errInjected = errors.New("injected: connection refused")
@@ -19,13 +19,13 @@ var errInjected = errors.New("injected: connection refused")
 // half is a half message on the fake broker. It is pending until its end arrives
 // or a check-back is answered.
 type half struct {
-	message mq.Message
-	state   mq.TransactionState // what the broker knows
+	message message.Message
+	state   message.TransactionState // what the broker knows
 }
 
 // timerMessage is a delay message on the fake broker.
 type timerMessage struct {
-	message mq.Message
+	message message.Message
 	delay   time.Duration
 }
 
@@ -44,33 +44,33 @@ type fakeBroker struct {
 	unsupported bool          // CheckDelay: the broker has no such delay
 	loseEnd     bool          // commit and rollback of half messages get lost
 	timerGate   chan struct{} // SendDelayed waits until it is closed
-	execute     func(h *half, arg any, run func() (mq.TransactionState, error)) (mq.TransactionState, error)
+	execute     func(h *half, arg any, run func() (message.TransactionState, error)) (message.TransactionState, error)
 }
 
 // SendInTransaction stores the half message, runs the local transaction and ends
 // the half message with what it says.
-func (b *fakeBroker) SendInTransaction(ctx context.Context, m mq.Message, arg any) (mq.TransactionState, error) {
+func (b *fakeBroker) SendInTransaction(ctx context.Context, m message.Message, arg any) (message.TransactionState, error) {
 	b.mu.Lock()
 	if b.halfFails {
 		b.mu.Unlock()
-		return mq.StateRollback, fmt.Errorf("%w: %w: %w", mq.ErrNotSent, mq.ErrUnavailable, errInjected)
+		return message.StateRollback, fmt.Errorf("%w: %w: %w", message.ErrNotSent, message.ErrUnavailable, errInjected)
 	}
 	h := &half{message: m}
 	b.halves = append(b.halves, h)
 	execute := b.execute
 	b.mu.Unlock()
 
-	run := func() (mq.TransactionState, error) {
+	run := func() (message.TransactionState, error) {
 		ctx := context.WithoutCancel(ctx)
 		return b.listener.ExecuteLocalTransaction(ctx, m, arg)
 	}
 	if execute == nil {
-		execute = func(_ *half, _ any, run func() (mq.TransactionState, error)) (mq.TransactionState, error) {
+		execute = func(_ *half, _ any, run func() (message.TransactionState, error)) (message.TransactionState, error) {
 			return run()
 		}
 	}
 	state, err := execute(h, arg, run)
-	if state != mq.StateCommit && err == nil {
+	if state != message.StateCommit && err == nil {
 		b.t.Errorf("local transaction of %v ended as %s without an error", m.Keys, state)
 	}
 	b.mu.Lock()
@@ -83,17 +83,17 @@ func (b *fakeBroker) SendInTransaction(ctx context.Context, m mq.Message, arg an
 
 // end decides about a half message once; a later answer that differs is the bug
 // that fences are for.
-func (b *fakeBroker) end(h *half, state mq.TransactionState) {
-	if h.state != mq.StateUnknown && state != mq.StateUnknown && h.state != state {
+func (b *fakeBroker) end(h *half, state message.TransactionState) {
+	if h.state != message.StateUnknown && state != message.StateUnknown && h.state != state {
 		b.t.Errorf("half message %v was ended as %s and as %s", h.message.Keys, h.state, state)
 	}
-	if h.state == mq.StateUnknown {
+	if h.state == message.StateUnknown {
 		h.state = state
 	}
 }
 
 // checkBack asks a listener about a half message, as the broker does.
-func (b *fakeBroker) checkBack(h *half, l *Listener) mq.TransactionState {
+func (b *fakeBroker) checkBack(h *half, l *Listener) message.TransactionState {
 	state := l.CheckLocalTransaction(context.WithoutCancel(b.t.Context()), h.message)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -113,7 +113,7 @@ func (b *fakeBroker) pending() []*half {
 	defer b.mu.Unlock()
 	var found []*half
 	for _, h := range b.halves {
-		if h.state == mq.StateUnknown {
+		if h.state == message.StateUnknown {
 			found = append(found, h)
 		}
 	}
@@ -121,7 +121,7 @@ func (b *fakeBroker) pending() []*half {
 }
 
 // SendDelayed stores a timer.
-func (b *fakeBroker) SendDelayed(ctx context.Context, m mq.Message, d time.Duration) error {
+func (b *fakeBroker) SendDelayed(ctx context.Context, m message.Message, d time.Duration) error {
 	b.mu.Lock()
 	gate := b.timerGate
 	b.mu.Unlock()
@@ -129,13 +129,13 @@ func (b *fakeBroker) SendDelayed(ctx context.Context, m mq.Message, d time.Durat
 		select {
 		case <-gate:
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", mq.ErrUnavailable, ctx.Err())
+			return fmt.Errorf("%w: %w", message.ErrUnavailable, ctx.Err())
 		}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.timerFails {
-		return fmt.Errorf("%w: %w", mq.ErrUnavailable, errInjected)
+		return fmt.Errorf("%w: %w", message.ErrUnavailable, errInjected)
 	}
 	b.timers = append(b.timers, timerMessage{m, d})
 	return nil
@@ -148,9 +148,9 @@ func (b *fakeBroker) CheckDelay(_ context.Context, d time.Duration) error {
 	supported := []time.Duration{time.Second, time.Minute, 30 * time.Minute}
 	switch {
 	case b.delayFails:
-		return fmt.Errorf("%w: %w", mq.ErrUnavailable, errInjected)
+		return fmt.Errorf("%w: %w", message.ErrUnavailable, errInjected)
 	case b.unsupported || !slices.Contains(supported, d):
-		return fmt.Errorf("check delay: %w", &mq.UnsupportedDelayError{Delay: d, Supported: supported})
+		return fmt.Errorf("check delay: %w", &message.UnsupportedDelayError{Delay: d, Supported: supported})
 	}
 	return nil
 }
@@ -172,7 +172,7 @@ func (b *fakeBroker) lastHalf() *half {
 }
 
 // stateOf is what the broker knows of a half message.
-func (b *fakeBroker) stateOf(h *half) mq.TransactionState {
+func (b *fakeBroker) stateOf(h *half) message.TransactionState {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return h.state
@@ -199,7 +199,7 @@ func (b *fakeBroker) deliveredEvents(orderID string) []deliveredEvent {
 	defer b.mu.Unlock()
 	var found []deliveredEvent
 	for _, h := range b.halves {
-		if h.state != mq.StateCommit || !slices.Equal(h.message.Keys, []string{orderID}) {
+		if h.state != message.StateCommit || !slices.Equal(h.message.Keys, []string{orderID}) {
 			continue
 		}
 		items, err := event.DecodeOrderEvents(event.Tag(h.message.Tag), h.message.Body)
@@ -217,7 +217,7 @@ func (b *fakeBroker) committedTags() map[event.Tag]int {
 	defer b.mu.Unlock()
 	counts := map[event.Tag]int{}
 	for _, h := range b.halves {
-		if h.state == mq.StateCommit {
+		if h.state == message.StateCommit {
 			counts[event.Tag(h.message.Tag)]++
 		}
 	}

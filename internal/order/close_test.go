@@ -78,6 +78,26 @@ func TestCloseInParallel(t *testing.T) {
 	})
 }
 
+// T25: the order's window was extended between the look and the decision: the order
+// is not closed, and the answer is the new due time.
+func TestCloseIsOvertakenByAnExtension(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		o := w.reserved()
+		w.clock.Advance(window)
+		later := o.ExpiresAt + 1
+		w.clock.onRead(func() { // closeIfUnpaid reads the clock after the order
+			if err := w.db.With(t.Context()).Exec("UPDATE orders SET expires_at = ? WHERE id = ?", later, o.ID).Error; err != nil {
+				t.Error(err)
+			}
+		})
+		if got := w.closeIfUnpaid(o.ID)[0]; got != (CloseResult{o.ID, OutcomeNotDue, NotClosed, later}) {
+			t.Errorf("%+v", got)
+		}
+		w.wantDelivered(o.ID, event.TagCreated)
+	})
+}
+
 // 1 to 64 ids can be asked for; the bad ones are named.
 func TestCloseIfUnpaidBounds(t *testing.T) {
 	t.Parallel()

@@ -10,7 +10,7 @@ import (
 
 	"orderflow/internal/database"
 	"orderflow/internal/event"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // commitFault makes the next COMMIT of a local transaction fail.
@@ -25,7 +25,7 @@ type commitFault struct {
 func (w *world) failCommit(f commitFault) *atomic.Int64 {
 	var runs atomic.Int64
 	w.broker.set(func(b *fakeBroker) {
-		b.execute = func(_ *half, arg any, run func() (mq.TransactionState, error)) (mq.TransactionState, error) {
+		b.execute = func(_ *half, arg any, run func() (message.TransactionState, error)) (message.TransactionState, error) {
 			work := arg.(*localTransaction)
 			apply := work.apply
 			work.apply = func(tx *Tx) error {
@@ -87,7 +87,7 @@ func TestFailedCommitThatDidNotLand(t *testing.T) {
 			t.Errorf("%v; the local transaction ran %d times", err, runs.Load())
 		}
 		h := w.broker.lastHalf()
-		if w.broker.stateOf(h) != mq.StateRollback {
+		if w.broker.stateOf(h) != message.StateRollback {
 			t.Errorf("half message is %s", h.state)
 		}
 		w.wantRows(map[string]int64{"orders": 0, "barriers": 1})
@@ -117,14 +117,14 @@ func TestFailedCommitThatCannotBeSettled(t *testing.T) {
 				_, err := w.service.Place(t.Context(), draft(t, r))
 				wantError(t, err, codes.Unavailable, unavailable)
 				h := w.broker.lastHalf()
-				if state := w.broker.stateOf(h); state != mq.StateUnknown {
+				if state := w.broker.stateOf(h); state != message.StateUnknown {
 					t.Fatalf("half message is %s", state)
 				}
 				w.heal()
 				o := w.place(r)
-				want := mq.StateRollback
+				want := message.StateRollback
 				if lands {
-					want = mq.StateCommit
+					want = message.StateCommit
 				}
 				if state := w.broker.checkBack(h, w.listener()); state != want {
 					t.Errorf("check-back %s, want %s", state, want)
@@ -174,7 +174,7 @@ func TestFailedStatement(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		w.broker.set(func(b *fakeBroker) {
-			b.execute = func(_ *half, arg any, run func() (mq.TransactionState, error)) (mq.TransactionState, error) {
+			b.execute = func(_ *half, arg any, run func() (message.TransactionState, error)) (message.TransactionState, error) {
 				work := arg.(*localTransaction)
 				apply := work.apply
 				work.apply = func(tx *Tx) error { return errors.Join(apply(tx), sql.ErrConnDone) }
@@ -184,7 +184,7 @@ func TestFailedStatement(t *testing.T) {
 		r := request()
 		_, err := w.service.Place(t.Context(), draft(t, r))
 		wantError(t, err, codes.Unavailable, unavailable)
-		if h := w.broker.lastHalf(); w.broker.stateOf(h) != mq.StateRollback {
+		if h := w.broker.lastHalf(); w.broker.stateOf(h) != message.StateRollback {
 			t.Errorf("half message is %s", h.state)
 		}
 		w.wantRows(map[string]int64{"orders": 0, "order_lines": 0, "barriers": 0})

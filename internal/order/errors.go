@@ -8,7 +8,7 @@ import (
 
 	"orderflow/internal/apierror"
 	"orderflow/internal/database"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // Reasons of the errors that clients see; the proto says which call returns which.
@@ -64,7 +64,7 @@ func forClient(err error) error {
 	switch {
 	case err == nil || errors.As(err, &visible):
 		return err
-	case errors.Is(err, mq.ErrUnavailable):
+	case errors.Is(err, message.ErrUnavailable):
 		return apierror.Unavailable("broker", err)
 	case database.IsUnavailable(err):
 		return apierror.Unavailable("database", err)

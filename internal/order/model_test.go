@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"orderflow/internal/event"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // modelOrder is what the model knows of an order.
@@ -193,7 +193,7 @@ func (m *machine) stock(t *rapid.T) {
 	err := m.w.handle(tag, stockEvent(o.id, version))
 	rejects := newer && tag == event.TagRejected && o.status == Placed
 	if rejects && !m.sends() {
-		if !errors.Is(err, mq.ErrUnavailable) {
+		if !errors.Is(err, message.ErrUnavailable) {
 			t.Fatalf("%s: %v", tag, err)
 		}
 		return
@@ -228,7 +228,7 @@ func (m *machine) checkBack(t *rapid.T) {
 	for _, h := range slices.Clone(m.w.broker.halves) {
 		before := m.w.broker.stateOf(h)
 		state := m.w.broker.checkBack(h, m.w.listener())
-		if state == mq.StateUnknown || before != mq.StateUnknown && before != state {
+		if state == message.StateUnknown || before != message.StateUnknown && before != state {
 			t.Fatalf("half message %s %v was ended as %s, check-back %s", h.message.Tag, h.message.Keys, before, state)
 		}
 	}

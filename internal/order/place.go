@@ -11,7 +11,7 @@ import (
 	"orderflow/internal/apierror"
 	"orderflow/internal/database"
 	"orderflow/internal/event"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // Place places an order: it sends the timer and, at the same time, the half
@@ -80,7 +80,7 @@ func (s *Service) window(ctx context.Context, asked time.Duration) (time.Duratio
 		window = s.config.PaymentWindow
 	}
 	err := s.timers.CheckDelay(ctx, window)
-	var unsupported *mq.UnsupportedDelayError
+	var unsupported *message.UnsupportedDelayError
 	if err != nil && !errors.As(err, &unsupported) {
 		return 0, forClient(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"orderflow/internal/database"
 	"orderflow/internal/database/databasetest"
 	"orderflow/internal/event"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 	"orderflow/migrations"
 )
 
@@ -197,7 +197,7 @@ func TestBrokerRefuses(t *testing.T) {
 				}
 				w.wantRows(map[string]int64{"orders": 0, "order_lines": 0, "barriers": 0})
 				for _, h := range w.broker.halves {
-					if w.broker.stateOf(h) != mq.StateRollback {
+					if w.broker.stateOf(h) != message.StateRollback {
 						t.Errorf("half message is %s", h.state)
 					}
 				}
@@ -217,7 +217,7 @@ func TestOrderWaitsForItsTimer(t *testing.T) {
 		running := make(chan struct{})
 		w.broker.set(func(b *fakeBroker) {
 			b.timerGate = gate
-			b.execute = func(_ *half, _ any, run func() (mq.TransactionState, error)) (mq.TransactionState, error) {
+			b.execute = func(_ *half, _ any, run func() (message.TransactionState, error)) (message.TransactionState, error) {
 				close(running)
 				return run()
 			}
@@ -247,7 +247,7 @@ func TestTimerWithoutAnswer(t *testing.T) {
 	_, err := w.service.Place(t.Context(), draft(t, request()))
 	wantError(t, err, codes.Unavailable, unavailable)
 	w.wantRows(map[string]int64{"orders": 0, "barriers": 0})
-	if h := w.broker.lastHalf(); h.state != mq.StateRollback {
+	if h := w.broker.lastHalf(); h.state != message.StateRollback {
 		t.Errorf("half message is %s", h.state)
 	}
 }
@@ -258,7 +258,7 @@ func TestOrderIsNotCommittedAfterItsWindow(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		for _, late := range []time.Duration{window, window + time.Hour, window - time.Millisecond} {
 			w.broker.set(func(b *fakeBroker) {
-				b.execute = func(_ *half, _ any, run func() (mq.TransactionState, error)) (mq.TransactionState, error) {
+				b.execute = func(_ *half, _ any, run func() (message.TransactionState, error)) (message.TransactionState, error) {
 					w.clock.Advance(late)
 					return run()
 				}
@@ -283,7 +283,7 @@ func TestCallerGoesAway(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		ctx, cancel := context.WithCancel(t.Context())
 		w.broker.set(func(b *fakeBroker) {
-			b.execute = func(_ *half, arg any, run func() (mq.TransactionState, error)) (mq.TransactionState, error) {
+			b.execute = func(_ *half, arg any, run func() (message.TransactionState, error)) (message.TransactionState, error) {
 				work := arg.(*localTransaction)
 				apply := work.apply
 				work.apply = func(tx *Tx) error {

@@ -8,7 +8,7 @@ import (
 
 	"orderflow/internal/clock"
 	"orderflow/internal/event"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // maxDecisions is how often a decision that others overtook is made anew.
@@ -16,12 +16,12 @@ const maxDecisions = 5
 
 // transactionSender sends half messages; see mq.TransactionProducer.
 type transactionSender interface {
-	SendInTransaction(ctx context.Context, m mq.Message, arg any) (mq.TransactionState, error)
+	SendInTransaction(ctx context.Context, m message.Message, arg any) (message.TransactionState, error)
 }
 
 // timerSender sends timers; see mq.Producer.
 type timerSender interface {
-	SendDelayed(ctx context.Context, m mq.Message, d time.Duration) error
+	SendDelayed(ctx context.Context, m message.Message, d time.Duration) error
 	CheckDelay(ctx context.Context, d time.Duration) error
 }
 
@@ -40,7 +40,7 @@ type Deps struct {
 	Store        *Store
 	Transactions transactionSender // whose listener is the Listener over the same store
 	Timers       timerSender
-	Parker       mq.Parker
+	Parker       message.Parker
 	Names        event.Names
 	Clock        clock.Clock
 	Log          *slog.Logger
@@ -53,7 +53,7 @@ type Service struct {
 	store        *Store
 	transactions transactionSender
 	timers       timerSender
-	parker       mq.Parker
+	parker       message.Parker
 	names        event.Names
 	clock        clock.Clock
 	log          *slog.Logger
@@ -82,7 +82,7 @@ func (s *Service) Get(ctx context.Context, id string) (Order, error) {
 }
 
 // CheckConfig asks the broker whether it can deliver after the default payment
-// window. A *mq.UnsupportedDelayError in the chain is a definite no; any other
+// window. A *message.UnsupportedDelayError in the chain is a definite no; any other
 // error means that the broker could not be asked.
 func (s *Service) CheckConfig(ctx context.Context) error {
 	if s.config.PaymentWindow <= s.config.LocalTransactionTimeout {

@@ -6,13 +6,13 @@ import (
 
 	eventv1 "orderflow/api/proto/event/v1"
 	"orderflow/internal/event"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // HandleStockEvents is the consumer of stock-events: what inventory says of an
 // order's reservation. Every event carries the reservation's version, and an
 // older one than the row knows changes nothing.
-func (s *Service) HandleStockEvents(ctx context.Context, m mq.Message) error {
+func (s *Service) HandleStockEvents(ctx context.Context, m message.Message) error {
 	tag := event.Tag(m.Tag)
 	items, err := event.DecodeStockEvents(tag, m.Body)
 	if err != nil {
@@ -34,7 +34,7 @@ func (s *Service) onStockEvent(ctx context.Context, tag event.Tag, e *eventv1.St
 	case event.TagSold:
 		return s.confirmStock(ctx, e, StockSold)
 	default:
-		return mq.Permanent(event.ReasonUnknownTag, "no handler for tag %q", tag)
+		return message.Permanent(event.ReasonUnknownTag, "no handler for tag %q", tag)
 	}
 }
 
@@ -95,7 +95,7 @@ func (s *Service) confirmStock(ctx context.Context, e *eventv1.StockEvent, state
 		return err
 	}
 	if !found {
-		return mq.Permanent(ReasonUnknownOrder, "inventory holds a reservation for order %s, which does not exist", e.GetOrderId())
+		return message.Permanent(ReasonUnknownOrder, "inventory holds a reservation for order %s, which does not exist", e.GetOrderId())
 	}
 	return nil
 }

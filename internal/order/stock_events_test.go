@@ -9,7 +9,7 @@ import (
 
 	eventv1 "orderflow/api/proto/event/v1"
 	"orderflow/internal/event"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // stand is what a stock event can change of an order.
@@ -49,6 +49,11 @@ func TestStockEvents(t *testing.T) {
 			{event.TagReserved, 1, stand{Closed, OutOfStock, StockRejected, 1}},
 			{event.TagReserved, 2, stand{Closed, OutOfStock, StockReserved, 2}},
 		}, []event.Tag{event.TagCreated, event.TagClosed}},
+		"released overtakes reserved": {func(w *world) Order { return w.place(request()) }, []step{
+			{event.TagReleased, 2, stand{Placed, NotClosed, StockReleased, 2}},
+			{event.TagReserved, 1, stand{Placed, NotClosed, StockReleased, 2}},
+			{event.TagRejected, 1, stand{Placed, NotClosed, StockReleased, 2}},
+		}, []event.Tag{event.TagCreated}},
 		"paid, then sold": {func(w *world) Order { o := w.reserved(); w.pay(payment(w.t, o)); return o }, []step{
 			{event.TagReserved, 1, stand{Paid, NotClosed, StockReserved, 1}},
 			{event.TagSold, 2, stand{Paid, NotClosed, StockSold, 2}},
@@ -166,8 +171,8 @@ func TestBrokenStockMessages(t *testing.T) {
 		{"created", `{"schemaVersion":1,"events":[{}]}`, event.ReasonUnknownTag},
 		{"", `{"schemaVersion":1,"events":[{}]}`, event.ReasonUnknownTag},
 	} {
-		err := w.service.HandleStockEvents(t.Context(), mq.Message{Tag: c.tag, Body: []byte(c.body)})
-		var permanent *mq.PermanentError
+		err := w.service.HandleStockEvents(t.Context(), message.Message{Tag: c.tag, Body: []byte(c.body)})
+		var permanent *message.PermanentError
 		if !errors.As(err, &permanent) || permanent.Reason != c.reason {
 			t.Errorf("%q %s: %v, want %s", c.tag, c.body, err, c.reason)
 		}
@@ -182,8 +187,8 @@ func TestStockEventsComeAgain(t *testing.T) {
 		rejected := w.place(request())
 		w.broker.set(func(b *fakeBroker) { b.halfFails = true })
 		err := w.handle(event.TagRejected, stockEvent(rejected.ID, 1))
-		var permanent *mq.PermanentError
-		if !errors.Is(err, mq.ErrUnavailable) || errors.As(err, &permanent) {
+		var permanent *message.PermanentError
+		if !errors.Is(err, message.ErrUnavailable) || errors.As(err, &permanent) {
 			t.Errorf("error %v", err)
 		}
 		w.broker.set(func(b *fakeBroker) { b.halfFails = false })

@@ -7,7 +7,7 @@ import (
 
 	eventv1 "orderflow/api/proto/event/v1"
 	"orderflow/internal/event"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // timer is the delay message of an order that is being placed: the broker will
@@ -38,7 +38,7 @@ func (s *Service) sendPaymentTimeout(ctx context.Context, o Order) error {
 	if err != nil {
 		return err
 	}
-	err = s.timers.SendDelayed(ctx, mq.Message{
+	err = s.timers.SendDelayed(ctx, message.Message{
 		Topic: s.names.OrderTimeouts, Tag: string(event.TagTimeout), Keys: []string{o.ID}, Body: body,
 	}, time.Duration(o.WindowMs)*time.Millisecond)
 	if err != nil {
@@ -54,7 +54,7 @@ func (t *timer) acknowledged(ctx context.Context) error {
 	case <-t.sent:
 		return t.err
 	case <-ctx.Done():
-		return fmt.Errorf("%w: timer: %w", mq.ErrUnavailable, ctx.Err())
+		return fmt.Errorf("%w: timer: %w", message.ErrUnavailable, ctx.Err())
 	}
 }
 

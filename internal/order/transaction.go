@@ -11,7 +11,7 @@ import (
 	"orderflow/internal/crashpoint"
 	"orderflow/internal/database"
 	"orderflow/internal/event"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // settleTimeout bounds the attempt to learn at once what became of a failed
@@ -28,7 +28,7 @@ type localTransaction struct {
 }
 
 // Listener decides about order-srv's half messages: it runs local transactions
-// and answers check-backs. It implements mq.TransactionListener.
+// and answers check-backs. It implements message.TransactionListener.
 type Listener struct {
 	store *Store
 	clock clock.Clock
@@ -36,7 +36,7 @@ type Listener struct {
 	log   *slog.Logger
 }
 
-var _ mq.TransactionListener = (*Listener)(nil)
+var _ message.TransactionListener = (*Listener)(nil)
 
 // NewListener makes a listener over the store.
 func NewListener(store *Store, clk clock.Clock, crash *crashpoint.Point, log *slog.Logger) *Listener {
@@ -50,17 +50,17 @@ func NewListener(store *Store, clk clock.Clock, crash *crashpoint.Point, log *sl
 //	anything failed before it    roll the half message back
 //	the COMMIT itself failed     nobody knows; ask the barrier, and if that is not
 //	                             to be had either, leave it to the check-back
-func (l *Listener) ExecuteLocalTransaction(ctx context.Context, m mq.Message, arg any) (mq.TransactionState, error) {
+func (l *Listener) ExecuteLocalTransaction(ctx context.Context, m message.Message, arg any) (message.TransactionState, error) {
 	work, ok := arg.(*localTransaction)
 	if !ok {
-		return mq.StateRollback, fmt.Errorf("local transaction of %v got a %T", m.Keys, arg)
+		return message.StateRollback, fmt.Errorf("local transaction of %v got a %T", m.Keys, arg)
 	}
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, share(ctx, work.timeout))
 	defer cancel()
 	if work.ready != nil {
 		if err := work.ready(ctx); err != nil {
-			return mq.StateRollback, err
+			return message.StateRollback, err
 		}
 	}
 	l.crash.Hit(crashpoint.OrderBeforeTransaction)
@@ -73,11 +73,11 @@ func (l *Listener) ExecuteLocalTransaction(ctx context.Context, m mq.Message, ar
 	switch {
 	case err == nil:
 		l.crash.Hit(crashpoint.OrderAfterCommit)
-		return mq.StateCommit, nil
+		return message.StateCommit, nil
 	case errors.Is(err, database.ErrUnknownOutcome):
 		return l.settle(caller, m, work, err)
 	default:
-		return mq.StateRollback, err
+		return message.StateRollback, err
 	}
 }
 
@@ -94,18 +94,18 @@ func share(caller context.Context, timeout time.Duration) time.Duration {
 // settle finds out what became of a COMMIT that failed, with the check-back's own
 // question. A plain read would prove nothing: the COMMIT may still be running on
 // the server, but then the barrier's insert waits for it.
-func (l *Listener) settle(ctx context.Context, m mq.Message, work *localTransaction, failed error) (mq.TransactionState, error) {
+func (l *Listener) settle(ctx context.Context, m message.Message, work *localTransaction, failed error) (message.TransactionState, error) {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	result, err := l.store.resolveBarrier(ctx, work.barrier)
 	switch {
 	case err != nil:
 		l.log.WarnContext(ctx, "commit failed, outcome left to the check-back", "keys", m.Keys, "error", failed, "settling", err)
-		return mq.StateUnknown, failed
+		return message.StateUnknown, failed
 	case result == committed:
-		return mq.StateCommit, nil
+		return message.StateCommit, nil
 	default:
-		return mq.StateRollback, failed
+		return message.StateRollback, failed
 	}
 }
 
@@ -113,19 +113,19 @@ func (l *Listener) settle(ctx context.Context, m mq.Message, work *localTransact
 // process the broker asks: the barrier row is the only witness. If there is none
 // it inserts one, so that a local transaction that is still running anywhere must
 // fail: "no row" alone would not mean "rolled back".
-func (l *Listener) CheckLocalTransaction(ctx context.Context, m mq.Message) mq.TransactionState {
+func (l *Listener) CheckLocalTransaction(ctx context.Context, m message.Message) message.TransactionState {
 	id := m.Properties[event.PropertyBarrier]
 	if !event.IsOrderID(id) { // barrier ids are UUIDs too
 		l.log.ErrorContext(ctx, "check-back for a half message without a barrier id", "topic", m.Topic, "keys", m.Keys)
-		return mq.StateUnknown
+		return message.StateUnknown
 	}
 	result, err := l.store.resolveBarrier(ctx, id)
 	if err != nil {
 		l.log.WarnContext(ctx, "check-back cannot be answered yet", "keys", m.Keys, "error", err)
-		return mq.StateUnknown
+		return message.StateUnknown
 	}
 	if result == committed {
-		return mq.StateCommit
+		return message.StateCommit
 	}
-	return mq.StateRollback
+	return message.StateRollback
 }

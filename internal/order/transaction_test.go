@@ -13,7 +13,7 @@ import (
 
 	"orderflow/internal/database"
 	"orderflow/internal/event"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // T01, T02, T03: the database committed, and the process died or the commit of
@@ -26,7 +26,7 @@ func TestCheckBackAfterLostCommit(t *testing.T) {
 		o := w.place(request())
 		w.wantDelivered(o.ID)
 		for range 3 { // T05: however often it is asked
-			if state := w.broker.checkBack(w.broker.lastHalf(), w.listener()); state != mq.StateCommit {
+			if state := w.broker.checkBack(w.broker.lastHalf(), w.listener()); state != message.StateCommit {
 				t.Fatalf("answer %s", state)
 			}
 		}
@@ -45,7 +45,7 @@ func TestCheckBackAfterLostRollback(t *testing.T) {
 			t.Fatal("no error")
 		}
 		for range 2 {
-			if state := w.broker.checkBack(w.broker.lastHalf(), w.listener()); state != mq.StateRollback {
+			if state := w.broker.checkBack(w.broker.lastHalf(), w.listener()); state != message.StateRollback {
 				t.Fatalf("answer %s", state)
 			}
 		}
@@ -59,7 +59,7 @@ func TestCheckBackBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		w.broker.set(func(b *fakeBroker) {
-			b.execute = func(h *half, _ any, run func() (mq.TransactionState, error)) (mq.TransactionState, error) {
+			b.execute = func(h *half, _ any, run func() (message.TransactionState, error)) (message.TransactionState, error) {
 				state, err := run()
 				if again := b.checkBack(h, w.listener()); again != state {
 					t.Errorf("local transaction %s, check-back %s", state, again)
@@ -78,8 +78,8 @@ func TestCheckBackBeforeTheLocalTransaction(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		early := func(b *fakeBroker) {
-			b.execute = func(h *half, _ any, run func() (mq.TransactionState, error)) (mq.TransactionState, error) {
-				if state := b.checkBack(h, w.listener()); state != mq.StateRollback {
+			b.execute = func(h *half, _ any, run func() (message.TransactionState, error)) (message.TransactionState, error) {
+				if state := b.checkBack(h, w.listener()); state != message.StateRollback {
 					t.Errorf("answer %s", state)
 				}
 				return run()
@@ -117,12 +117,12 @@ func TestCheckBackRacesTheLocalTransaction(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		other := w.listener()
-		seen := map[mq.TransactionState]int{}
+		seen := map[message.TransactionState]int{}
 		for round := range 100 {
-			var asked mq.TransactionState
+			var asked message.TransactionState
 			answered := make(chan struct{})
 			w.broker.set(func(b *fakeBroker) {
-				b.execute = func(h *half, arg any, run func() (mq.TransactionState, error)) (mq.TransactionState, error) {
+				b.execute = func(h *half, arg any, run func() (message.TransactionState, error)) (message.TransactionState, error) {
 					ask := func() {
 						defer close(answered)
 						asked = b.checkBack(h, other)
@@ -142,10 +142,10 @@ func TestCheckBackRacesTheLocalTransaction(t *testing.T) {
 			<-answered
 			seen[asked]++
 			switch {
-			case asked == mq.StateCommit && err == nil:
+			case asked == message.StateCommit && err == nil:
 				w.wantDelivered(o.ID, event.TagCreated)
 				w.get(o.ID)
-			case asked == mq.StateRollback && err != nil:
+			case asked == message.StateRollback && err != nil:
 				wantError(t, err, codes.Unavailable, unavailable)
 			default:
 				t.Fatalf("round %d: check-back %s, Place: %v", round, asked, err)
@@ -154,7 +154,7 @@ func TestCheckBackRacesTheLocalTransaction(t *testing.T) {
 				t.Fatalf("round %d: first %s, then %s", round, asked, again)
 			}
 		}
-		w.wantRows(map[string]int64{"orders": int64(seen[mq.StateCommit]), "barriers": 100})
+		w.wantRows(map[string]int64{"orders": int64(seen[message.StateCommit]), "barriers": 100})
 		t.Logf("answers: %v", seen)
 	})
 }
@@ -168,12 +168,12 @@ func TestCheckBackWaitsForAnOpenTransaction(t *testing.T) {
 			id := newBarrier(t)
 			inserted, proceed := make(chan struct{}), make(chan struct{})
 			finished := atomic.Bool{}
-			answer := make(chan mq.TransactionState)
+			answer := make(chan message.TransactionState)
 			failure := errors.New("the effect fails")
 			waiting := w.waitingForLock()
 			go func() {
 				<-inserted
-				state := w.listener().CheckLocalTransaction(t.Context(), mq.Message{Properties: map[string]string{event.PropertyBarrier: id}})
+				state := w.listener().CheckLocalTransaction(t.Context(), message.Message{Properties: map[string]string{event.PropertyBarrier: id}})
 				if !finished.Load() {
 					t.Error("the answer came while the transaction was open")
 				}
@@ -195,9 +195,9 @@ func TestCheckBackWaitsForAnOpenTransaction(t *testing.T) {
 				}
 				return nil
 			})
-			want := mq.StateCommit
+			want := message.StateCommit
 			if fails {
-				want = mq.StateRollback
+				want = message.StateRollback
 			}
 			if state := <-answer; state != want || fails != errors.Is(err, failure) {
 				t.Errorf("answer %s, want %s; transaction: %v", state, want, err)
@@ -257,22 +257,22 @@ func TestCheckBackWithoutDatabase(t *testing.T) {
 
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
-		if state := w.listener().CheckLocalTransaction(ended, h.message); state != mq.StateUnknown {
+		if state := w.listener().CheckLocalTransaction(ended, h.message); state != message.StateUnknown {
 			t.Errorf("answer %s without time", state)
 		}
 		w.faults.set(failStatements(isQuery)) // the insert finds the key taken, the read fails
-		if state := w.broker.checkBack(h, w.listener()); state != mq.StateUnknown {
+		if state := w.broker.checkBack(h, w.listener()); state != message.StateUnknown {
 			t.Errorf("answer %s without the row", state)
 		}
 		w.faults.set(nil)
-		if state := w.broker.checkBack(h, w.listener()); state != mq.StateCommit {
+		if state := w.broker.checkBack(h, w.listener()); state != message.StateCommit {
 			t.Errorf("answer %s of a database that is back", state)
 		}
 		w.wantDelivered(o.ID, event.TagCreated)
 		if err := w.db.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if state := w.listener().CheckLocalTransaction(t.Context(), h.message); state != mq.StateUnknown {
+		if state := w.listener().CheckLocalTransaction(t.Context(), h.message); state != message.StateUnknown {
 			t.Errorf("answer %s of a closed database", state)
 		}
 	})
@@ -283,16 +283,16 @@ func TestCheckBackWithoutDatabase(t *testing.T) {
 func TestCheckBackOfForeignHalfMessage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, newSQLite(t))
-	for _, m := range []mq.Message{
+	for _, m := range []message.Message{
 		{}, {Properties: map[string]string{event.PropertyBarrier: ""}}, {Properties: map[string]string{event.PropertyBarrier: "x"}},
 		{Topic: "order-events", Tag: "created", Body: []byte("{"), Properties: map[string]string{"other": "1"}},
 	} {
-		if state := w.listener().CheckLocalTransaction(t.Context(), m); state != mq.StateUnknown {
+		if state := w.listener().CheckLocalTransaction(t.Context(), m); state != message.StateUnknown {
 			t.Errorf("answer %s for %+v", state, m)
 		}
 	}
 	for _, arg := range []any{nil, "", localTransaction{}} {
-		if state, err := w.listener().ExecuteLocalTransaction(t.Context(), mq.Message{}, arg); state != mq.StateRollback || err == nil {
+		if state, err := w.listener().ExecuteLocalTransaction(t.Context(), message.Message{}, arg); state != message.StateRollback || err == nil {
 			t.Errorf("local transaction of %T: %s, %v", arg, state, err)
 		}
 	}
@@ -347,7 +347,7 @@ func TestPurgeBarriers(t *testing.T) {
 		if _, err := w.store.resolveBarrier(t.Context(), second); err != nil {
 			t.Fatal(err)
 		}
-		w.clock.Advance(barrierAge - time.Millisecond)
+		w.clock.Advance(7*24*time.Hour - time.Millisecond)
 		if err := w.store.purgeBarriers(t.Context()); err != nil {
 			t.Fatal(err)
 		}

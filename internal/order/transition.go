@@ -8,7 +8,7 @@ import (
 
 	eventv1 "orderflow/api/proto/event/v1"
 	"orderflow/internal/event"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // transition is the one path on which orders change: a half message with the
@@ -29,7 +29,7 @@ func (s *Service) transition(ctx context.Context, tag event.Tag, e *eventv1.Orde
 	}
 	work.barrier = id.String()
 	work.timeout = s.config.LocalTransactionTimeout
-	_, err = s.transactions.SendInTransaction(ctx, mq.Message{
+	_, err = s.transactions.SendInTransaction(ctx, message.Message{
 		Topic:      s.names.OrderEvents,
 		Tag:        string(tag),
 		Keys:       []string{e.GetOrderId()},

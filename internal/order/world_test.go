@@ -24,7 +24,7 @@ import (
 	"orderflow/internal/database"
 	"orderflow/internal/database/databasetest"
 	"orderflow/internal/event"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 	"orderflow/migrations"
 )
 
@@ -102,11 +102,11 @@ func (c *hookClock) onRead(f func()) {
 // fakeParker keeps what is parked.
 type fakeParker struct {
 	mu     sync.Mutex
-	parked []mq.Parked
+	parked []message.Parked
 	err    error
 }
 
-func (p *fakeParker) Park(_ context.Context, m mq.Parked) error {
+func (p *fakeParker) Park(_ context.Context, m message.Parked) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err == nil {
@@ -212,7 +212,7 @@ func (w *world) handle(tag event.Tag, events ...*eventv1.StockEvent) error {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return w.service.HandleStockEvents(w.t.Context(), mq.Message{Topic: "stock-events", Tag: string(tag), Body: body, ID: "M1"})
+	return w.service.HandleStockEvents(w.t.Context(), message.Message{Topic: "stock-events", Tag: string(tag), Body: body, ID: "M1"})
 }
 
 func (w *world) get(id string) Order {

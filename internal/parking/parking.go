@@ -19,7 +19,7 @@ import (
 
 	"orderflow/internal/clock"
 	"orderflow/internal/database"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // The sizes of the columns, in bytes: a VARCHAR counts characters, of which
@@ -70,7 +70,7 @@ func key() database.Key {
 // Entry is a parked message as it is stored: texts that were too long are cut.
 type Entry struct {
 	ID      string // UUIDv7 of the row
-	Parked  mq.Parked
+	Parked  message.Parked
 	Times   int64     // how often it was parked
 	FirstAt time.Time // when it was parked first
 	LastAt  time.Time // when it was parked last; Reason and Detail are of that time
@@ -83,7 +83,7 @@ type Store struct {
 	clock clock.Clock
 }
 
-var _ mq.Parker = (*Store)(nil)
+var _ message.Parker = (*Store)(nil)
 
 // NewStore returns the store on a service's database.
 func NewStore(db *database.DB, clk clock.Clock) *Store { return &Store{db: db, clock: clk} }
@@ -92,7 +92,7 @@ func NewStore(db *database.DB, clk clock.Clock) *Store { return &Store{db: db, c
 // before, that row is counted up and takes the new reason and detail; its body
 // stays. Any error means that nothing is known to be stored, and Park can be
 // repeated.
-func (s *Store) Park(ctx context.Context, p mq.Parked) error {
+func (s *Store) Park(ctx context.Context, p message.Parked) error {
 	r, err := newRow(p, s.clock.Now())
 	if err != nil {
 		return err
@@ -149,7 +149,7 @@ func (s *Store) Count(ctx context.Context) (int64, error) {
 	return n, nil
 }
 
-func newRow(p mq.Parked, now time.Time) (row, error) {
+func newRow(p message.Parked, now time.Time) (row, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return row{}, fmt.Errorf("make an id for a parked message: %w", err)
@@ -195,9 +195,9 @@ func (r row) entry() (Entry, error) {
 	delete(properties, propertyKeys)
 	return Entry{
 		ID: r.ID,
-		Parked: mq.Parked{
+		Parked: message.Parked{
 			Group: r.Consumer, OrderID: r.OrderID, Reason: r.Reason, Detail: r.Detail,
-			Message: mq.Message{
+			Message: message.Message{
 				Topic: r.Topic, Tag: r.Tag, Keys: keys, Body: r.Body, Properties: properties, ID: r.MessageID,
 			},
 		},

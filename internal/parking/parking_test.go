@@ -12,16 +12,16 @@ import (
 	"orderflow/internal/clock"
 	"orderflow/internal/database"
 	"orderflow/internal/database/databasetest"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 	"orderflow/internal/parking"
 	"orderflow/migrations"
 )
 
-func sample() mq.Parked {
-	return mq.Parked{
+func sample() message.Parked {
+	return message.Parked{
 		Group: "inventory-srv-order-events", OrderID: "0197a1b2-0000-7000-8000-000000000001",
 		Reason: "BAD_EVENT", Detail: "BAD_EVENT: no lines",
-		Message: mq.Message{
+		Message: message.Message{
 			Topic: "order-events", Tag: "created", Keys: []string{"0197a1b2-0000-7000-8000-000000000001", "b"},
 			Body: []byte{0xff, 0, '{'}, Properties: map[string]string{"traceparent": "00-1"}, ID: "7F0001",
 		},
@@ -46,7 +46,7 @@ func list(t *testing.T, s *parking.Store) []parking.Entry {
 	return entries
 }
 
-func park(t *testing.T, s *parking.Store, p mq.Parked) {
+func park(t *testing.T, s *parking.Store, p message.Parked) {
 	t.Helper()
 	if err := s.Park(t.Context(), p); err != nil {
 		t.Fatal(err)
@@ -91,10 +91,10 @@ func TestParkIsIdempotent(t *testing.T) {
 			got.Parked.Reason != "PAID_BUT_SHORT" || got.Parked.Detail != "other detail" {
 			t.Errorf("entry after the second time: %+v", got)
 		}
-		for _, change := range []func(*mq.Parked){
-			func(p *mq.Parked) { p.Group = "other" },
-			func(p *mq.Parked) { p.Message.Tag = "paid" },
-			func(p *mq.Parked) { p.OrderID = "other" },
+		for _, change := range []func(*message.Parked){
+			func(p *message.Parked) { p.Group = "other" },
+			func(p *message.Parked) { p.Message.Tag = "paid" },
+			func(p *message.Parked) { p.OrderID = "other" },
 		} {
 			other := sample()
 			change(&other)
@@ -134,9 +134,9 @@ func TestParkTakesAnyText(t *testing.T) {
 	databasetest.Each(t, migrations.Inventory(), func(t *testing.T, db *database.DB) {
 		s, _ := setup(db)
 		long := strings.Repeat("é", 100_000) + "\xff"
-		p := mq.Parked{
+		p := message.Parked{
 			Group: long, OrderID: long, Reason: long, Detail: "x" + long,
-			Message: mq.Message{Topic: long, Tag: long, ID: long},
+			Message: message.Message{Topic: long, Tag: long, ID: long},
 		}
 		park(t, s, p)
 		p.OrderID += "2"

@@ -15,10 +15,11 @@ import (
 	orderv1 "orderflow/api/proto/order/v1"
 	"orderflow/internal/event"
 	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // inject sends a message as if one of the services had sent it.
-func (s *system) inject(m mq.Message) {
+func (s *system) inject(m message.Message) {
 	s.t.Helper()
 	ctx, cancel := s.call()
 	defer cancel()
@@ -45,11 +46,11 @@ func (d *deployment) producer(ctx context.Context) (*mq.Producer, error) {
 }
 
 // orderEvents is a message of order-events.
-func (s *system) orderEvents(tag event.Tag, events ...*eventv1.OrderEvent) mq.Message {
+func (s *system) orderEvents(tag event.Tag, events ...*eventv1.OrderEvent) message.Message {
 	s.t.Helper()
 	body, err := event.EncodeOrderEvents(events...)
 	s.must(err)
-	m := mq.Message{Topic: s.names.OrderEvents, Tag: string(tag), Body: body}
+	m := message.Message{Topic: s.names.OrderEvents, Tag: string(tag), Body: body}
 	for _, e := range events {
 		m.Keys = append(m.Keys, e.GetOrderId())
 	}
@@ -57,12 +58,12 @@ func (s *system) orderEvents(tag event.Tag, events ...*eventv1.OrderEvent) mq.Me
 }
 
 // timer is the timer of an order.
-func (s *system) timer(o *orderv1.Order) mq.Message {
+func (s *system) timer(o *orderv1.Order) message.Message {
 	s.t.Helper()
 	due := o.GetExpiresAt().AsTime().UnixMilli()
 	body, err := event.EncodePaymentTimeouts(due, &eventv1.PaymentTimeout{OrderId: o.GetOrderId()})
 	s.must(err)
-	return mq.Message{Topic: s.names.OrderTimeouts, Tag: string(event.TagTimeout), Keys: []string{o.GetOrderId()}, Body: body}
+	return message.Message{Topic: s.names.OrderTimeouts, Tag: string(event.TagTimeout), Keys: []string{o.GetOrderId()}, Body: body}
 }
 
 // orderEvent is what order-srv says of an order.

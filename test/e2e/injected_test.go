@@ -12,7 +12,7 @@ import (
 	inventoryv1 "orderflow/api/proto/inventory/v1"
 	orderv1 "orderflow/api/proto/order/v1"
 	"orderflow/internal/event"
-	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 )
 
 // reasonUnknownOrder is why order-srv parks what is said of an order that it does
@@ -82,7 +82,7 @@ func TestT63BrokenMessagesAreParked(t *testing.T) {
 			key := uuid.NewString()
 			body := strings.Replace(kind.body, "%s", topic.envelope, 1)
 			s.expectParked(key, kind.reason)
-			s.inject(mq.Message{Topic: topic.topic, Tag: tag, Keys: []string{key}, Body: []byte(body)})
+			s.inject(message.Message{Topic: topic.topic, Tag: tag, Keys: []string{key}, Body: []byte(body)})
 			parked++
 			query := "SELECT COUNT(*) FROM " + topic.database + ".parked_messages WHERE consumer = ? AND topic = ? AND tag = ? AND reason = ? AND "
 			query += map[bool]string{true: "order_id = ?", false: "order_id LIKE CONCAT(message_id, '/0/%') AND ? <> ''"}[kind.whole]

@@ -21,6 +21,7 @@ import (
 	"orderflow/internal/inventory"
 	"orderflow/internal/lifecycle"
 	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 	"orderflow/internal/parking"
 	"orderflow/internal/server"
 	"orderflow/migrations"
@@ -100,7 +101,7 @@ type consumers struct {
 }
 
 func newConsumers(c Config, client mq.Client, n event.Names, s *inventory.Service, parked *parking.Store) consumers {
-	subscribe := func(group, topic string, handler mq.Handler) *mq.Consumer {
+	subscribe := func(group, topic string, handler message.Handler) *mq.Consumer {
 		return mq.NewConsumer(client, mq.Subscription{
 			Group: group, Topic: topic, Handler: handler, Parker: parked,
 			Concurrency: c.ConsumerConcurrency, HandlerTimeout: c.HandlerTimeout,

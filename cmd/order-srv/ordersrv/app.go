@@ -13,6 +13,7 @@ import (
 	"orderflow/internal/event"
 	"orderflow/internal/lifecycle"
 	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 	"orderflow/internal/order"
 	"orderflow/internal/parking"
 	"orderflow/internal/server"
@@ -102,7 +103,7 @@ func newPlan(
 // undeliverable ends the service when the broker has said that it cannot deliver
 // after the default payment window; the error names what it can.
 func undeliverable(err error) error {
-	var no *mq.UnsupportedDelayError
+	var no *message.UnsupportedDelayError
 	if errors.As(err, &no) {
 		return err
 	}

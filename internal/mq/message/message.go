@@ -1,4 +1,7 @@
-package mq
+// Package message is what the domain knows of the broker: messages, handlers and
+// what their errors mean, local transactions and their outcomes. It knows nothing
+// of the client library, so that the domain and its tests link none of it.
+package message
 
 import (
 	"context"
