@@ -14,12 +14,16 @@ TESTFLAGS :=
 RACE_PACKAGES = $(GO) list -f '{{.ImportPath}} {{.Imports}} {{.TestImports}} {{.XTestImports}}' ./... | \
 	grep -v rocketmq-client-go | cut -d' ' -f1
 
+# MariaDB and RocketMQ on this machine, without Docker. Their ports come from the
+# environment (STACK_NAMESRV_PORT, STACK_BROKER_PORT, STACK_MYSQL_PORT), and all
+# they write is in .stack/ (STACK_DIR): a second stack needs other ones of each.
+STACK = bash deploy/stack/stack.sh
+
 # Runs a command on the stack, and stops what it had to start for it.
-ON_STACK = bash $(STACK_SH) run
+ON_STACK = $(STACK) run
 
-include deploy/stack/stack.mk
-
-.PHONY: help generate generate-check lint build test test-race test-real demo bench clean
+.PHONY: help generate generate-check lint build test test-race test-real demo bench clean \
+	stack-up stack-down stack-reset stack-status stack-env
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,3 +63,18 @@ bench: ## measure against the raw floor on the same stack
 
 clean: ## remove bin/; the stack's data goes with stack-reset
 	rm -rf bin
+
+stack-up: ## start MariaDB and RocketMQ on this machine, installing what is missing
+	@$(STACK) up
+
+stack-down: ## stop them; the data stays
+	@$(STACK) down
+
+stack-reset: ## stop them and delete their data; the downloaded jars stay
+	@$(STACK) reset
+
+stack-status: ## show what runs, with pids and ports
+	@$(STACK) status
+
+stack-env: ## print the export lines that point tests and programs at the stack
+	@$(STACK) env

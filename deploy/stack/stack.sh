@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Runs MariaDB and RocketMQ on this machine, without Docker. See stack.mk.
+# Runs MariaDB and RocketMQ on this machine, without Docker. The Makefile's
+# stack-* targets call it. Ports come from STACK_NAMESRV_PORT, STACK_BROKER_PORT and
+# STACK_MYSQL_PORT; everything it writes is in STACK_DIR.
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 

@@ -25,7 +25,7 @@ func realAdmin(t *testing.T) (*Admin, context.Context) {
 	t.Helper()
 	addr := os.Getenv(realNameServer)
 	if addr == "" {
-		t.Skipf("no real broker: set %s to a name server's host:port (make -f deploy/stack/stack.mk stack-up)", realNameServer)
+		t.Skipf("no real broker: set %s to a name server's host:port (make stack-up, make stack-env)", realNameServer)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	a := NewAdmin([]string{addr})

@@ -83,11 +83,11 @@ func (s *privateStack) up(t *testing.T) {
 }
 
 func (s *privateStack) command(ctx context.Context, what string) error {
-	cmd := exec.CommandContext(ctx, "make", "-s", "-f", "deploy/stack/stack.mk", "stack-"+what)
+	cmd := exec.CommandContext(ctx, "bash", "deploy/stack/stack.sh", what)
 	cmd.Dir = repository
 	cmd.Env = append(os.Environ(), s.env...)
 	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("stack-%s: %w\n%s", what, err, output)
+		return fmt.Errorf("stack.sh %s: %w\n%s", what, err, output)
 	}
 	return nil
 }
