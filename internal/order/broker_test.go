@@ -61,7 +61,8 @@ func (b *fakeBroker) SendInTransaction(ctx context.Context, m message.Message, a
 	b.mu.Unlock()
 
 	run := func() (message.TransactionState, error) {
-		ctx := context.WithoutCancel(ctx)
+		ctx, cancel := withoutCaller(ctx)
+		defer cancel()
 		return b.listener.ExecuteLocalTransaction(ctx, m, arg)
 	}
 	if execute == nil {
@@ -79,6 +80,15 @@ func (b *fakeBroker) SendInTransaction(ctx context.Context, m message.Message, a
 		b.end(h, state)
 	}
 	return state, err
+}
+
+// withoutCaller keeps the deadline of a context and forgets that its owner may go
+// away, as mq.TransactionProducer does.
+func withoutCaller(ctx context.Context) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(context.WithoutCancel(ctx), deadline)
+	}
+	return context.WithoutCancel(ctx), func() {}
 }
 
 // end decides about a half message once; a later answer that differs is the bug

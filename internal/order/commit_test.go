@@ -1,10 +1,12 @@
 package order
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -136,6 +138,35 @@ func TestFailedCommitThatCannotBeSettled(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// The caller's deadline leaves time to find out what became of the COMMIT.
+func TestDeadlineLeavesTimeToSettle(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, newSQLite(t))
+	deadline := time.Now().Add(8 * time.Second)
+	ctx, cancel := context.WithDeadline(t.Context(), deadline)
+	defer cancel()
+	left := time.Duration(-1)
+	w.broker.set(func(b *fakeBroker) {
+		b.execute = func(_ *half, arg any, run func() (message.TransactionState, error)) (message.TransactionState, error) {
+			work := arg.(*localTransaction)
+			apply := work.apply
+			work.apply = func(tx *Tx) error {
+				if own, ok := tx.db.Statement.Context.Deadline(); ok {
+					left = deadline.Sub(own)
+				}
+				return apply(tx)
+			}
+			return run()
+		}
+	})
+	if _, err := w.service.Place(ctx, draft(t, request())); err != nil {
+		t.Fatal(err)
+	}
+	if left < settleTimeout {
+		t.Errorf("%s are left of 8 s", left)
 	}
 }
 

@@ -279,6 +279,27 @@ func TestPayIsOvertaken(t *testing.T) {
 	})
 }
 
+// A payment that comes too late meets an extension of the window, and pays: what is
+// recorded is decided under the lock, together with the order.
+func TestPayIsOvertakenByAnExtension(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		o := w.reserved()
+		w.clock.Advance(window)
+		w.clock.onRead(func() { // tryPay reads the clock after the order
+			if err := w.db.With(t.Context()).Exec("UPDATE orders SET expires_at = expires_at + 1 WHERE id = ?", o.ID).Error; err != nil {
+				t.Error(err)
+			}
+		})
+		recorded, after := w.pay(payment(t, o))
+		if recorded.Outcome != PaymentAccepted || after.Status != Paid {
+			t.Errorf("%+v, order %s", recorded, describe(after))
+		}
+		w.wantDelivered(o.ID, event.TagCreated, event.TagPaid)
+		w.wantRows(map[string]int64{"payments": 1})
+	})
+}
+
 // An order that changes under every attempt ends the call, not the process.
 func TestContention(t *testing.T) {
 	t.Parallel()
