@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// gate counts the handlers that run, keeps new ones out while a consumer stops,
-// and holds the callbacks that came too late until the library has let go of
+// gate counts the handlers that run, keeps new ones out while their owner stops,
+// and, for a consumer, holds the callbacks that came too late until the library has let go of
 // their queues.
 type gate struct {
 	mu      sync.Mutex

@@ -43,6 +43,7 @@ type TransactionProducer struct {
 	admin    *Admin
 	sends    *sending
 	calls    sync.Map // *primitive.Message → *localCall: the library passes the same pointer back
+	checks   *gate    // the check-backs that are being answered
 
 	mu      sync.Mutex
 	library libraryTransactionProducer // nil until started
@@ -54,7 +55,7 @@ type TransactionProducer struct {
 func NewTransactionProducer(c Client, group string, l message.TransactionListener, topics ...string) *TransactionProducer {
 	return &TransactionProducer{
 		client: c, group: group, topics: topics, listener: l,
-		admin: NewAdmin(c.NameServers), sends: newSending(),
+		admin: NewAdmin(c.NameServers), sends: newSending(), checks: newGate(),
 	}
 }
 
@@ -261,12 +262,12 @@ func (c *localCall) finish(byListener bool, state message.TransactionState, err 
 	close(c.done)
 }
 
-// Stop turns new half messages away, waits until those under way are ended or
-// ctx ends, and closes the connections; half messages that are left are decided
-// by check-back at another process of the group, or at the next. It may be called
-// at any time, and twice; a producer does not start again.
+// Stop turns new half messages and check-backs away, waits until those under way
+// are ended or ctx ends, and closes the connections; half messages that are left
+// are decided by check-back at another process of the group, or at the next. It
+// may be called at any time, and twice; a producer does not start again.
 func (p *TransactionProducer) Stop(ctx context.Context) error {
-	err := p.sends.drain(ctx)
+	err := errors.Join(p.sends.drain(ctx), p.checks.close(ctx))
 	p.mu.Lock()
 	library := p.library
 	p.library, p.stopped = nil, true
@@ -324,6 +325,10 @@ func (l libraryListener) CheckLocalTransaction(msg *primitive.MessageExt) primit
 	if msg.GetProperty(propertyWarmUp) != "" {
 		return primitive.RollbackMessageState
 	}
+	if !l.p.checks.enter() { // stopping: what the listener needs may be gone already
+		return primitive.UnknowState
+	}
+	defer l.p.checks.leave()
 	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
 	defer cancel()
 	state := l.check(ctx, msg)
