@@ -19,7 +19,9 @@ const recovery = 75 * time.Second
 func TestT17TheBrokerIsDown(t *testing.T) {
 	t.Parallel()
 	needReal(t)
+	began := time.Now()
 	broker := newStack(t)
+	t.Logf("the private stack is up after %s", time.Since(began).Round(time.Millisecond))
 	s := newDeployment(t, plan{nameServer: broker.nameServer})
 	s.startBoth()
 	tea := s.stocked("tea", 100)
@@ -37,6 +39,7 @@ func TestT17TheBrokerIsDown(t *testing.T) {
 	}
 	for _, outage := range outages {
 		orders := s.count("SELECT COUNT(*) FROM {order}.orders")
+		began := time.Now()
 		outage.begin()
 		repeated := s.request(tenMinutes, line(tea, 1))
 		for range 2 { // at once, and when the client has noticed
@@ -47,6 +50,7 @@ func TestT17TheBrokerIsDown(t *testing.T) {
 		}
 		s.waitNotReady(s.order, "not ready")
 		s.waitNotReady(s.inventory, "not ready")
+		t.Logf("the broker %s: the services are not ready after %s", outage.name, time.Since(began).Round(time.Millisecond))
 		s.wantRunning(s.order)
 		s.wantRunning(s.inventory)
 		if n := s.count("SELECT COUNT(*) FROM {order}.orders"); n != orders {
@@ -54,13 +58,14 @@ func TestT17TheBrokerIsDown(t *testing.T) {
 		}
 
 		outage.end()
-		began := time.Now()
+		began = time.Now()
 		o := s.sendUntilTaken(repeated)
 		taken := time.Since(began)
 		s.waitStatusFor(recovery, o, reserved)
 		t.Logf("the broker %s: orders are taken %s after its return, and reserved after %s",
 			outage.name, taken.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 		s.waitReady(s.order, s.inventory)
+		t.Logf("the broker %s: the services are ready again %s after its return", outage.name, time.Since(began).Round(time.Millisecond))
 	}
 	s.waitStock(tea, 97, 3, 0)
 	s.audit()

@@ -14,7 +14,7 @@ const callers = 32
 // Five hundred buyers want one of a hundred units.
 func TestT47FiveHundredBuyersForAHundredUnits(t *testing.T) {
 	t.Parallel()
-	s := sharedSystem(t)
+	s := newSystem(t) // the load would delay the others
 	tea := s.stocked("tea", 100)
 	s.placeMany(500, func(int) []*orderv1.OrderLine { return []*orderv1.OrderLine{line(tea, 1)} })
 
@@ -26,7 +26,7 @@ func TestT47FiveHundredBuyersForAHundredUnits(t *testing.T) {
 // Orders want two SKUs in both orders at once: no deadlock, and all lines or none.
 func TestT43OppositeLinesInParallel(t *testing.T) {
 	t.Parallel()
-	s := sharedSystem(t)
+	s := newSystem(t) // the load would delay the others
 	tea, cup := s.stocked("tea", 200), s.stocked("cup", 250)
 	s.placeMany(300, func(i int) []*orderv1.OrderLine {
 		lines := []*orderv1.OrderLine{line(tea, 1), line(cup, 1)}

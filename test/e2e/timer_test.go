@@ -45,7 +45,7 @@ func TestT30PaymentsRaceWithTheTimer(t *testing.T) {
 	tea := s.stocked("tea", orders)
 	all := make([]*orderv1.Order, orders)
 	for i := range all {
-		all[i] = s.place(10*time.Second, line(tea, 1))
+		all[i] = s.place(20*time.Second, line(tea, 1))
 	}
 	for _, o := range all {
 		s.waitStatus(o, reserved)
