@@ -100,19 +100,21 @@ export ORDERFLOW_STACK_MYSQL_INVENTORY='inventory_srv:inventory_srv@tcp($HOST:$M
 END
 }
 
-case ${1:-} in
-  up | down | reset)
-    take_lock
-    "stack_$1"
-    ;;
-  status | env)
-    "stack_$1"
-    ;;
-  run)
-    shift
-    stack_run "$@"
-    ;;
-  *)
-    die "usage: stack.sh up|down|reset|status|env|run COMMAND..."
-    ;;
-esac
+# A function, so that bash has read all of this file before it runs: a change of
+# the file must not change a run that is under way.
+main() {
+  case ${1:-} in
+    up) take_lock && stack_up ;;
+    down) take_lock && stack_down ;;
+    reset) take_lock && stack_reset ;;
+    status) stack_status ;;
+    env) stack_env ;;
+    run) stack_run "${@:2}" ;;
+    *)
+      die "usage: stack.sh up|down|reset|status|env|run COMMAND..."
+      ;;
+  esac
+}
+
+main "$@"
+exit

@@ -21,6 +21,8 @@ import (
 	"orderflow/internal/event"
 	"orderflow/internal/lifecycle"
 	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
+	"orderflow/internal/parking"
 	"orderflow/internal/server"
 )
 
@@ -51,6 +53,11 @@ func OpenDatabase(c cli.Database, registry *prometheus.Registry) (*database.DB, 
 		return nil, nil, errors.Join(fmt.Errorf("measure the connection pool: %w", err), db.Close())
 	}
 	return db, db.Cleanup, nil
+}
+
+// NewParker makes the store of what could not be handled, which also counts it.
+func NewParker(db *database.DB, clk clock.Clock, metrics *mq.Metrics) message.Parker {
+	return metrics.CountParked(parking.NewStore(db, clk))
 }
 
 // NewAdmin makes the client that asks the broker about topics and groups.

@@ -292,22 +292,15 @@ func migrateAtOnce(t *testing.T, url string) {
 	}
 }
 
-// schemaURL is the URL of an empty schema, for tests that connect more than once.
+// schemaURL is the URL of an empty schema, for tests that connect more than once;
+// parameters can be added to it with "&".
 func schemaURL(t *testing.T) string {
 	t.Helper()
-	empty := fstest.MapFS{"mysql/00001_none.sql": {Data: []byte("-- +goose Up\nSELECT 1;\n")}}
-	return urlOf(t, databasetest.NewMySQL(t, empty))
-}
-
-// urlOf is the URL of a MySQL test database.
-func urlOf(t *testing.T, db *database.DB) string {
-	t.Helper()
-	var name string
-	if err := db.With(t.Context()).Raw("SELECT DATABASE()").Scan(&name).Error; err != nil {
-		t.Fatal(err)
+	url := databasetest.CreateMySQL(t)
+	if !strings.Contains(url, "?") {
+		url += "?"
 	}
-	address, parameters, _ := strings.Cut(os.Getenv(databasetest.Variable), "?")
-	return address + name + "?" + parameters
+	return url
 }
 
 // A migration may take longer than a query is allowed to.

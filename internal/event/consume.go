@@ -19,9 +19,14 @@ import (
 func Permanent(err error) error {
 	var broken *DecodeError
 	if errors.As(err, &broken) {
-		return &message.PermanentError{Reason: broken.Reason, Err: broken}
+		return broken.permanent()
 	}
 	return err
+}
+
+// permanent is the error without the reason in its text: that is said already.
+func (e *DecodeError) permanent() *message.PermanentError {
+	return &message.PermanentError{Reason: e.Reason, Err: errors.New(e.Detail)}
 }
 
 // Each handles the events of a received envelope one by one, as if each had come
@@ -37,7 +42,7 @@ func Each[E proto.Message](
 	for i, item := range items {
 		var permanent *message.PermanentError
 		if item.Err != nil {
-			permanent = &message.PermanentError{Reason: item.Err.Reason, Err: item.Err}
+			permanent = item.Err.permanent()
 		} else if err := handle(ctx, item.Event); err != nil && !errors.As(err, &permanent) {
 			again = append(again, err)
 			continue

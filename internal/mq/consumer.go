@@ -216,11 +216,7 @@ func (c *Consumer) park(ctx context.Context, m message.Message, why *message.Per
 	if id == "" {
 		id = "message " + m.ID
 	}
-	err = c.sub.Parker.Park(ctx, message.Parked{Group: c.sub.Group, OrderID: id, Message: m, Reason: why.Reason, Detail: why.Error()})
-	if err == nil {
-		c.client.Metrics.countParked(c.sub.Group, why.Reason)
-	}
-	return err
+	return c.sub.Parker.Park(ctx, message.Parked{Group: c.sub.Group, OrderID: id, Message: m, Reason: why.Reason, Detail: why.Error()})
 }
 
 // sendBack asks the broker to deliver the message again later, and goes on

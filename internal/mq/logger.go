@@ -13,6 +13,9 @@ import (
 // in main.
 func UseLogger(l *slog.Logger) { rlog.SetLogger(bridge{l.With("component", "rocketmq-client")}) }
 
+// rolledBack is the library's text for every half message that was not committed.
+const rolledBack = "executeLocalTransaction but state unexpected"
+
 // bridge is the library's logger interface over slog.
 type bridge struct{ log *slog.Logger }
 
@@ -21,7 +24,14 @@ func (b bridge) Info(msg string, f map[string]any) {
 	b.write(slog.LevelDebug, msg, f)
 }
 func (b bridge) Warning(msg string, f map[string]any) { b.write(slog.LevelDebug, msg, f) }
-func (b bridge) Error(msg string, f map[string]any)   { b.write(slog.LevelInfo, msg, f) }
+
+// Error is quiet about every half message that was not committed: that is an
+// outcome, and the caller knows it.
+func (b bridge) Error(msg string, f map[string]any) {
+	if msg != rolledBack {
+		b.write(slog.LevelInfo, msg, f)
+	}
+}
 
 // Fatal does not end the process, other than the library's own logger.
 func (b bridge) Fatal(msg string, f map[string]any) { b.write(slog.LevelError, msg, f) }

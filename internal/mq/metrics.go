@@ -1,6 +1,7 @@
 package mq
 
 import (
+	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,7 +40,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 12),
 		}, []string{"group", "topic"}),
 		parked: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "mq_messages_parked_total", Help: "Whole messages that were parked, by reason.",
+			Name: "mq_messages_parked_total", Help: "Messages and single events that were parked, by reason.",
 		}, []string{"group", "reason"}),
 	}
 	r.MustRegister(m.sent, m.half, m.checkBacks, m.handled, m.duration, m.parked)
@@ -77,8 +78,20 @@ func (m *Metrics) countHandled(group, topic, result string, took time.Duration) 
 	m.duration.WithLabelValues(group, topic).Observe(took.Seconds())
 }
 
-func (m *Metrics) countParked(group, reason string) {
-	if m != nil {
-		m.parked.WithLabelValues(group, reason).Inc()
+// CountParked returns a Parker that stores with p and counts what p has stored,
+// whole messages and single events alike.
+func (m *Metrics) CountParked(p message.Parker) message.Parker { return countingParker{p, m} }
+
+type countingParker struct {
+	message.Parker
+	metrics *Metrics
+}
+
+// Park stores and counts.
+func (c countingParker) Park(ctx context.Context, p message.Parked) error {
+	err := c.Parker.Park(ctx, p)
+	if err == nil && c.metrics != nil {
+		c.metrics.parked.WithLabelValues(p.Group, p.Reason).Inc()
 	}
+	return err
 }

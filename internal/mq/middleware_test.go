@@ -130,7 +130,7 @@ func TestMetricsCount(t *testing.T) {
 		libraryListener{p}.CheckLocalTransaction(received("1"))
 
 		for _, err := range []error{nil, errors.New("later"), message.Permanent("BAD", "bad")} {
-			k, _, _ := consumerOf(t, c, Subscription{Parker: &fakeParker{},
+			k, _, _ := consumerOf(t, c, Subscription{Parker: c.Metrics.CountParked(&fakeParker{}),
 				Handler: func(context.Context, message.Message) error { return err }})
 			_, _ = k.onMessages(t.Context(), received("1"))
 		}
@@ -165,5 +165,7 @@ func TestNilMetricsCountNothing(t *testing.T) {
 	m.countHalf("topic", "commit")
 	m.countCheckBack("group", message.StateCommit)
 	m.countHandled("group", "topic", "ok", time.Second)
-	m.countParked("group", "BAD")
+	if err := m.CountParked(&fakeParker{}).Park(t.Context(), message.Parked{}); err != nil {
+		t.Error(err)
+	}
 }

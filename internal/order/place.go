@@ -87,7 +87,7 @@ func (s *Service) window(ctx context.Context, asked time.Duration) (time.Duratio
 	if unsupported != nil || window <= s.config.LocalTransactionTimeout {
 		var v apierror.Violations
 		if unsupported != nil {
-			v.Add("payment_window", "%s is not one of the delays that the broker can deliver: %v", window, unsupported.Supported)
+			v.Add("payment_window", "%v", unsupported)
 		} else {
 			v.Add("payment_window", "must be longer than %s", s.config.LocalTransactionTimeout)
 		}

@@ -22,7 +22,6 @@ import (
 	"orderflow/internal/lifecycle"
 	"orderflow/internal/mq"
 	"orderflow/internal/mq/message"
-	"orderflow/internal/parking"
 	"orderflow/internal/server"
 	"orderflow/migrations"
 )
@@ -87,7 +86,7 @@ func newStockEvents(c mq.Client, n event.Names) *mq.Producer {
 
 func newService(
 	host assembly.Host, names event.Names, store *inventory.Store, orders orderv1.OrderServiceClient,
-	stockEvents *mq.Producer, parked *parking.Store, point *crashpoint.Point,
+	stockEvents *mq.Producer, parked message.Parker, point *crashpoint.Point,
 ) *inventory.Service {
 	return inventory.New(inventory.Deps{
 		Store: store, Orders: orders, StockEvents: stockEvents, Parker: parked,
@@ -100,7 +99,7 @@ type consumers struct {
 	orderEvents, orderTimeouts *mq.Consumer
 }
 
-func newConsumers(c Config, client mq.Client, n event.Names, s *inventory.Service, parked *parking.Store) consumers {
+func newConsumers(c Config, client mq.Client, n event.Names, s *inventory.Service, parked message.Parker) consumers {
 	subscribe := func(group, topic string, handler message.Handler) *mq.Consumer {
 		return mq.NewConsumer(client, mq.Subscription{
 			Group: group, Topic: topic, Handler: handler, Parker: parked,

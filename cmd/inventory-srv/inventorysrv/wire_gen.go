@@ -11,7 +11,6 @@ import (
 	"orderflow/internal/assembly"
 	"orderflow/internal/inventory"
 	"orderflow/internal/mq"
-	"orderflow/internal/parking"
 	"orderflow/internal/telemetry"
 )
 
@@ -44,7 +43,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		cleanup()
 		return nil, nil, err
 	}
-	parkingStore := parking.NewStore(db, clock)
+	parker := assembly.NewParker(db, clock, metrics)
 	point, err := newPoint(c)
 	if err != nil {
 		cleanup3()
@@ -52,8 +51,8 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		cleanup()
 		return nil, nil, err
 	}
-	inventoryService := newService(host, names, store, orderServiceClient, producer, parkingStore, point)
-	inventorysrvConsumers := newConsumers(c, client, names, inventoryService, parkingStore)
+	inventoryService := newService(host, names, store, orderServiceClient, producer, parker, point)
+	inventorysrvConsumers := newConsumers(c, client, names, inventoryService, parker)
 	plan := newPlan(c, host, db, names, producer, inventorysrvConsumers)
 	readiness := assembly.NewReadiness(host, db, admin, names, groups, plan)
 	v := newRegister(store, host)

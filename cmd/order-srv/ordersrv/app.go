@@ -15,7 +15,6 @@ import (
 	"orderflow/internal/mq"
 	"orderflow/internal/mq/message"
 	"orderflow/internal/order"
-	"orderflow/internal/parking"
 	"orderflow/internal/server"
 	"orderflow/migrations"
 )
@@ -65,7 +64,7 @@ func newTimers(c mq.Client, n event.Names) *mq.Producer {
 
 func newService(
 	c Config, host assembly.Host, names event.Names, store *order.Store,
-	transactions *mq.TransactionProducer, timers *mq.Producer, parked *parking.Store,
+	transactions *mq.TransactionProducer, timers *mq.Producer, parked message.Parker,
 ) *order.Service {
 	return order.New(order.Deps{
 		Store: store, Transactions: transactions, Timers: timers, Parker: parked,
@@ -74,7 +73,7 @@ func newService(
 }
 
 // newConsumer consumes what inventory says about the stock of orders.
-func newConsumer(c Config, client mq.Client, n event.Names, s *order.Service, parked *parking.Store) *mq.Consumer {
+func newConsumer(c Config, client mq.Client, n event.Names, s *order.Service, parked message.Parker) *mq.Consumer {
 	return mq.NewConsumer(client, mq.Subscription{
 		Group: n.OrderStockEvents, Topic: n.StockEvents, Handler: s.HandleStockEvents, Parker: parked,
 		Concurrency: c.ConsumerConcurrency, HandlerTimeout: c.HandlerTimeout,

@@ -11,7 +11,6 @@ import (
 	"orderflow/internal/assembly"
 	"orderflow/internal/mq"
 	"orderflow/internal/order"
-	"orderflow/internal/parking"
 	"orderflow/internal/telemetry"
 )
 
@@ -26,7 +25,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		telemetry.NewTracer, telemetry.NewRegistry,
 		wire.Bind(new(prometheus.Registerer), new(*prometheus.Registry)),
 
-		assembly.OpenDatabase, order.NewStore, parking.NewStore,
+		assembly.OpenDatabase, order.NewStore, assembly.NewParker,
 
 		mq.NewMetrics, assembly.NewMQClient, assembly.NewAdmin,
 		newListener, newTransactions, newTimers, newConsumer,

@@ -11,7 +11,6 @@ import (
 	"orderflow/internal/assembly"
 	"orderflow/internal/mq"
 	"orderflow/internal/order"
-	"orderflow/internal/parking"
 	"orderflow/internal/telemetry"
 )
 
@@ -46,9 +45,9 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	listener := newListener(store, point, host)
 	transactionProducer := newTransactions(client, names, listener)
 	producer := newTimers(client, names)
-	parkingStore := parking.NewStore(db, clock)
-	orderService := newService(c, host, names, store, transactionProducer, producer, parkingStore)
-	consumer := newConsumer(c, client, names, orderService, parkingStore)
+	parker := assembly.NewParker(db, clock, metrics)
+	orderService := newService(c, host, names, store, transactionProducer, producer, parker)
+	consumer := newConsumer(c, client, names, orderService, parker)
 	plan := newPlan(c, host, db, names, store, orderService, transactionProducer, producer, consumer)
 	readiness := assembly.NewReadiness(host, db, admin, names, groups, plan)
 	v := newRegister(orderService)
