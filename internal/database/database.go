@@ -94,7 +94,7 @@ func openMySQL(dsn string) (*DB, error) {
 	if err != nil {
 		return nil, errors.New("database URL has a parameter that the driver refuses")
 	}
-	pool := sql.OpenDB(connector)
+	pool := sql.OpenDB(readCommitted{connector})
 	pool.SetMaxOpenConns(32)
 	pool.SetMaxIdleConns(32)
 	pool.SetConnMaxIdleTime(5 * time.Minute)

@@ -60,13 +60,9 @@ func (d *DB) inTxOnce(ctx context.Context, fn func(tx *gorm.DB) error) error {
 }
 
 func (d *DB) inTxOn(ctx context.Context, conn *sql.Conn, fn func(tx *gorm.DB) error) (err error) {
-	var options []*sql.TxOptions
-	if d.dialect == MySQL { // SQLite is serializable and knows no other level
-		options = append(options, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
-	}
 	session := d.gorm.WithContext(ctx)
 	session.Statement.ConnPool = conn
-	tx := session.Begin(options...)
+	tx := session.Begin() // READ COMMITTED in MySQL by its session; SQLite is serializable
 	if tx.Error != nil {
 		return fmt.Errorf("begin transaction: %w", tx.Error)
 	}
