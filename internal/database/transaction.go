@@ -43,43 +43,74 @@ func (d *DB) InTx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	}
 }
 
-// inTxOnce keeps one connection from BEGIN to the end. If the COMMIT fails the
-// connection is thrown away: SQLite leaves the transaction open then, and the next
-// statement would see, and the next COMMIT complete, what was reported as failed.
+// inTxOnce keeps one connection from BEGIN to the end.
 func (d *DB) inTxOnce(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	conn, err := d.pool.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
 	}
-	defer func() { _ = conn.Close() }() // gives it back to the pool, if it is still alive
-	err = d.inTxOn(ctx, conn, fn)
-	if errors.Is(err, ErrUnknownOutcome) {
-		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	committing := false
+	defer func() {
+		if !committing { // fn failed or panicked
+			_ = conn.Close() // gives it back to the pool, if it is still alive
+		}
+	}()
+	tx, err := d.run(ctx, conn, fn)
+	if err != nil {
+		return err
 	}
-	return err
+	committing = true
+	return commit(ctx, conn, tx)
 }
 
-func (d *DB) inTxOn(ctx context.Context, conn *sql.Conn, fn func(tx *gorm.DB) error) (err error) {
+// run opens a transaction and runs fn in it. If that fails, the transaction is
+// rolled back; else it is open.
+func (d *DB) run(ctx context.Context, conn *sql.Conn, fn func(tx *gorm.DB) error) (open *gorm.DB, err error) {
 	session := d.gorm.WithContext(ctx)
 	session.Statement.ConnPool = conn
 	tx := session.Begin() // READ COMMITTED in MySQL by its session; SQLite is serializable
 	if tx.Error != nil {
-		return fmt.Errorf("begin transaction: %w", tx.Error)
+		return nil, fmt.Errorf("begin transaction: %w", tx.Error)
 	}
-	open := true
 	defer func() {
-		if open { // fn failed or panicked
-			if rollback := tx.Rollback().Error; rollback != nil && !errors.Is(rollback, sql.ErrTxDone) {
-				err = errors.Join(err, fmt.Errorf("roll back: %w", rollback))
-			}
+		if open != nil {
+			return
+		}
+		// fn failed or panicked
+		if rollback := tx.Rollback().Error; rollback != nil && !errors.Is(rollback, sql.ErrTxDone) {
+			err = errors.Join(err, fmt.Errorf("roll back: %w", rollback))
 		}
 	}()
 	if err := fn(tx); err != nil {
-		return err
+		return nil, err
 	}
-	open = false
-	if commit := tx.Commit().Error; commit != nil {
-		return fmt.Errorf("%w: %w", ErrUnknownOutcome, commit)
+	return tx, nil
+}
+
+// commit commits, and waits for it until ctx ends: the drivers let nothing but
+// their read timeout interrupt a COMMIT. One that nobody waits for any more goes
+// on with the connection, on a goroutine that ends with it.
+//
+// If the COMMIT fails the connection is thrown away: SQLite leaves the transaction
+// open then, and the next statement would see, and the next COMMIT complete, what
+// was reported as failed.
+func commit(ctx context.Context, conn *sql.Conn, tx *gorm.DB) error {
+	ended := make(chan error, 1)
+	go func() {
+		err := tx.Commit().Error
+		if err != nil {
+			_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+		}
+		_ = conn.Close()
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: no answer in time: %w", ErrUnknownOutcome, ctx.Err())
 	}
-	return nil
 }
