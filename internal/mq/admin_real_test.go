@@ -261,6 +261,12 @@ func TestAdminRealOnline(t *testing.T) {
 // realMessage sends a message and returns what a consumer would know of it.
 func realMessage(t *testing.T, a *Admin, topic string) SendBackRequest {
 	t.Helper()
+	return realMessageAfter(t, a, topic, 0)
+}
+
+// realMessageAfter sends a message that says it was redelivered so often already.
+func realMessageAfter(t *testing.T, a *Admin, topic string, redeliveries int) SendBackRequest {
+	t.Helper()
 	masters, _, err := a.routeMasters(t.Context(), topic)
 	if err != nil {
 		t.Fatal(err)
@@ -268,7 +274,7 @@ func realMessage(t *testing.T, a *Admin, topic string) SendBackRequest {
 	answer, err := a.send(t.Context(), masters[0].addr, remoting.NewRequest(remoting.RequestSendMessage, map[string]string{
 		"producerGroup": "admintest", "topic": topic, "queueId": "0", "defaultTopic": "TBW102",
 		"defaultTopicQueueNums": "4", "sysFlag": "0", "flag": "0", "batch": "false", "unitMode": "false",
-		"bornTimestamp": strconv.FormatInt(time.Now().UnixMilli(), 10), "reconsumeTimes": "0",
+		"bornTimestamp": strconv.FormatInt(time.Now().UnixMilli(), 10), "reconsumeTimes": strconv.Itoa(redeliveries),
 		"properties": "UNIQ_KEY\x01" + unique("id") + "\x02",
 	}, []byte("a body")))
 	if err != nil {

@@ -17,9 +17,12 @@ import (
 	"orderflow/internal/mq/message"
 )
 
-// DefaultMaxAttempts is how often a message is delivered before the broker puts
-// it into the group's dead-letter topic.
-const DefaultMaxAttempts = 16
+// unlimitedAttempts goes with each message that is sent back if there shall be no
+// dead letters: an outage may last longer than any table of delays, and what no
+// redelivery mends is a PermanentError. Brokers know no "never", and without a
+// number they take that of the group's settings, 16 by default. Each redelivery
+// waits one level longer; past its table's end the broker stays with the last one.
+const unlimitedAttempts = math.MaxInt32
 
 // settleTime is how long the library needs, after the last callback has
 // returned, to note its result, and the broker to read the offsets that it is
@@ -36,7 +39,7 @@ type Subscription struct {
 
 	Concurrency    int           // handlers at once; 20 if 0
 	HandlerTimeout time.Duration // how long a handler may take; 10 s if 0
-	MaxAttempts    int           // deliveries before the dead-letter topic; DefaultMaxAttempts if 0
+	MaxAttempts    int           // deliveries before the dead-letter topic; 0: never there
 }
 
 type libraryConsumer interface {
@@ -76,7 +79,7 @@ func NewConsumer(c Client, s Subscription) *Consumer {
 		s.HandlerTimeout = 10 * time.Second
 	}
 	if s.MaxAttempts == 0 {
-		s.MaxAttempts = DefaultMaxAttempts
+		s.MaxAttempts = unlimitedAttempts
 	}
 	work, stop := context.WithCancel(context.Background())
 	admin := NewAdmin(c.NameServers)

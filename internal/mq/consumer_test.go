@@ -76,6 +76,20 @@ func TestT68WhatAHandlerSaysIsDone(t *testing.T) {
 	}
 }
 
+// An outage can last longer than any number of redeliveries.
+func TestWithoutLimitNothingBecomesADeadLetter(t *testing.T) {
+	c, _ := quiet()
+	k, _, back := consumerOf(t, c, Subscription{Handler: later})
+	if _, err := k.onMessages(t.Context(), received("1")); err != nil || len(back.granted) != 1 {
+		t.Fatalf("sent back %d times, %v", len(back.granted), err)
+	}
+	// The broker counts redeliveries, in a Java int, and chooses the delay.
+	fields := back.granted[0].fields()
+	if fields["maxReconsumeTimes"] != "2147483646" || fields["delayLevel"] != "0" {
+		t.Errorf("sent back with %v", fields)
+	}
+}
+
 func TestParkedMessageWithoutKeyIsNamedByItsID(t *testing.T) {
 	c, _ := quiet()
 	parker := &fakeParker{}

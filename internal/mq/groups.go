@@ -16,8 +16,9 @@ import (
 type GroupSpec struct {
 	Name string
 	// MaxAttempts is how often a message is delivered before it goes to the dead
-	// letters, the first time included; 0 leaves it to the broker (17 times). A
-	// consumer can set another number for itself.
+	// letters, the first time included; 0 leaves it as it is, which is 17 times in
+	// a new group. It counts only for clients that name no number of their own: a
+	// Consumer always does.
 	MaxAttempts int
 }
 

@@ -44,6 +44,13 @@ func TestConsumerOptionsReachTheLibrary(t *testing.T) {
 	}
 }
 
+func TestLibraryHasNoLimitOfItsOwn(t *testing.T) {
+	options := libraryOf(t, Subscription{Group: "g-unlimited", Topic: "topic"}).FieldByName("defaultConsumer").Elem().FieldByName("option")
+	if got := options.FieldByName("MaxReconsumeTimes").Int(); got != math.MaxInt32-1 {
+		t.Errorf("MaxReconsumeTimes = %d", got)
+	}
+}
+
 // The library must not write its table of workers once messages come: Subscribe
 // makes the entry for the topic, and Start that for the retry topic.
 func TestSubscribeFillsTheWorkerTable(t *testing.T) {

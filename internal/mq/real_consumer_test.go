@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"orderflow/internal/mq/message"
+	"orderflow/internal/mq/remoting"
 )
 
 // T64: messages that end in every possible way, and at last all are settled.
@@ -116,6 +117,52 @@ func TestMessageThatNeverSucceedsGoesToTheDeadLetters(t *testing.T) {
 	stop(t, k)
 	if got := attempts(box.all(), "k"); !slices.Equal(got, []int{1, 2}) {
 		t.Errorf("attempts %v, want 1 and 2", got)
+	}
+	r.settled(t)
+}
+
+// Without a limit nothing runs out, whatever the group's settings say: not the
+// group's own number, and not the table of delays.
+func TestMessageThatFailsForLongIsNoDeadLetter(t *testing.T) {
+	r := newReal(t, "NORMAL")
+	if _, err := r.admin.EnsureGroup(t.Context(), GroupSpec{Name: r.group, MaxAttempts: 2}); err != nil {
+		t.Fatal(err)
+	}
+	masters, _, err := r.admin.routeMasters(t.Context(), r.topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The queue of the table's last level, 18, is where such a message waits.
+	waiting := func() int64 {
+		n, err := r.admin.offset(t.Context(), masters[0].addr, remoting.RequestGetMaxOffset,
+			map[string]string{"topic": "SCHEDULE_TOPIC_XXXX", "queueId": "17"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := waiting()
+	realMessageAfter(t, r.admin, r.topic, 40)
+	box := newInbox()
+	box.answer = func(m message.Message) error {
+		if m.Attempt < 6 || m.Attempt > 40 {
+			return errors.New("later")
+		}
+		return nil
+	}
+	k := r.consume(t, box.handle)
+	r.send(t, "k")
+	box.wait(t, "six deliveries", func(all []message.Message) bool { return len(attempts(all, "k")) >= 6 })
+	stop(t, k)
+	if got := attempts(box.all(), "k"); !slices.Equal(got, []int{1, 2, 3, 4, 5, 6}) {
+		t.Errorf("attempts %v", got)
+	}
+	if got := attempts(box.all(), ""); !slices.Equal(got, []int{41}) || waiting() == before {
+		t.Errorf("attempts %v, %d messages wait for the longest time, %d before", got, waiting(), before)
+	}
+	var missing *NotFoundError
+	if offsets, err := r.admin.TopicMaxOffsets(t.Context(), DeadLetterTopic(r.group)); !errors.As(err, &missing) {
+		t.Errorf("%d dead letters, %v", total(offsets), err)
 	}
 	r.settled(t)
 }

@@ -68,7 +68,7 @@ func (r *real) ensureTopic(t *testing.T, topicType string, queues int) {
 
 func (r *real) ensureGroup(t *testing.T) {
 	t.Helper()
-	if _, err := r.admin.EnsureGroup(t.Context(), GroupSpec{Name: r.group, MaxAttempts: DefaultMaxAttempts}); err != nil {
+	if _, err := r.admin.EnsureGroup(t.Context(), GroupSpec{Name: r.group}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -16,9 +16,8 @@ import (
 // it should be, so it can be run before every start.
 type InitMQ struct {
 	cli.Broker
-	Queues   int           `default:"4" help:"Queues per topic, 1 to 1024: at most so many processes of a service share the work."`
-	Attempts int           `default:"16" help:"How often a message is delivered before it is a dead letter, 1 to 1000."`
-	Timeout  time.Duration `default:"10s" help:"How long one try may take, 1ms to 10m."`
+	Queues  int           `default:"4" help:"Queues per topic, 1 to 1024: at most so many processes of a service share the work."`
+	Timeout time.Duration `default:"10s" help:"How long one try may take, 1ms to 10m."`
 	cli.Wait
 }
 
@@ -26,9 +25,6 @@ type InitMQ struct {
 func (c InitMQ) Validate() error {
 	if c.Queues < 1 || c.Queues > 1024 {
 		return fmt.Errorf("--queues: must be 1 to 1024, is %d", c.Queues)
-	}
-	if c.Attempts < 1 || c.Attempts > 1000 {
-		return fmt.Errorf("--attempts: must be 1 to 1000, is %d", c.Attempts)
 	}
 	return cli.CheckDuration("--timeout", c.Timeout, time.Millisecond, 10*time.Minute)
 }
@@ -65,7 +61,7 @@ func (c InitMQ) ensure(ctx context.Context, b broker, w io.Writer) error {
 		fmt.Fprintf(w, "topic %-11s  %s: %s\n", topic.Type, topic.Name, verb(created))
 	}
 	for _, group := range names.ConsumerGroups() {
-		created, err := b.EnsureGroup(ctx, mq.GroupSpec{Name: group, MaxAttempts: c.Attempts})
+		created, err := b.EnsureGroup(ctx, mq.GroupSpec{Name: group})
 		if err != nil {
 			return err
 		}

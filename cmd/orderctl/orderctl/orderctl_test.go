@@ -234,7 +234,6 @@ func TestUsageErrors(t *testing.T) {
 		{"stock", "get", "a", "--inventory-service=:1"},
 		{"stock", "add", "a", "many"},
 		{"mq", "init", "--queues=0"},
-		{"mq", "init", "--attempts=0"},
 		{"mq", "init", "--wait=-1s"},
 		{"mq", "init", "--topic-prefix=a%b"},
 	}
@@ -270,7 +269,7 @@ func (f *fakeBroker) EnsureGroup(_ context.Context, s mq.GroupSpec) (bool, error
 func TestInitCreatesWhatIsMissing(t *testing.T) {
 	fake := &fakeBroker{has: map[string]bool{"DELAY p-order-timeouts": true}}
 	var out bytes.Buffer
-	c := InitMQ{Broker: cli.Broker{TopicPrefix: "p-"}, Queues: 4, Attempts: 16, Timeout: time.Second}
+	c := InitMQ{Broker: cli.Broker{TopicPrefix: "p-"}, Queues: 4, Timeout: time.Second}
 	if err := c.ensure(t.Context(), fake, &out); err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ type Message struct {
 //	nil                  it is acknowledged
 //	a *PermanentError    it is parked with the reason and acknowledged: no
 //	                     redelivery can help
-//	any other error      it is redelivered, later and later
+//	any other error      it is redelivered, later and later, until it is handled
 //
 // ctx ends when the handler's time is up. A panic counts as an error.
 type Handler func(ctx context.Context, m Message) error
