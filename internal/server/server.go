@@ -72,8 +72,10 @@ type Server struct {
 	mu         sync.Mutex // orders the start of Serve's goroutines and Stop
 	stopped    bool
 	background sync.WaitGroup // the goroutines of Serve
+	abandoned  chan struct{}  // closed when Stop has given up on a call
 	stopOnce   sync.Once
 	stopErr    error
+	stopGrace  time.Duration // the constant; less in tests
 }
 
 // New makes a server with the services that register adds to it, and listens:
@@ -96,6 +98,7 @@ func New(ctx context.Context, cfg Config, deps Deps, register func(grpc.ServiceR
 		log: deps.Log, readiness: deps.Readiness,
 		endStreams: endStreams, polls: polls, endPolls: endPolls,
 		health: health.NewServer(), grpc: newGRPC(calls, deps.Tracer),
+		abandoned: make(chan struct{}), stopGrace: stopGrace,
 	}
 	register(s.grpc)
 	for name := range s.grpc.GetServiceInfo() {
@@ -163,22 +166,33 @@ func (s *Server) Serve() error {
 			ended <- fmt.Errorf("serve admin: %w", err)
 		}
 	})
-	s.background.Go(func() {
-		err := s.grpc.Serve(s.grpcListener)
-		if err != nil {
-			err = fmt.Errorf("serve gRPC: %w", err)
-		}
-		ended <- err
-	})
+	s.background.Go(func() { ended <- s.serveGRPC() })
 	s.mu.Unlock()
 	s.log.Info("listening", "grpc", s.Addr(), "admin", s.AdminAddr())
 	return <-ended
 }
 
+// serveGRPC serves until gRPC has stopped. gRPC waits for its handlers for as long
+// as it takes, so that one which never returns has to be left behind; Stop returns
+// the error then.
+func (s *Server) serveGRPC() error {
+	ended := make(chan error, 1)
+	go func() { ended <- s.grpc.Serve(s.grpcListener) }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			return fmt.Errorf("serve gRPC: %w", err)
+		}
+	case <-s.abandoned:
+	}
+	return nil
+}
+
 // Stop drains the server. In this order: health says NOT_SERVING, new calls are
 // refused, running calls finish, all within ctx; when ctx ends, what still runs
-// is cancelled. /healthz, /readyz and /metrics answer to the end. Stop may be
-// called at any time and more than once.
+// is cancelled. A call that does not return even then is left behind, which is an
+// error. /healthz, /readyz and /metrics answer to the end. Stop may be called at
+// any time and more than once.
 func (s *Server) Stop(ctx context.Context) error {
 	s.stopOnce.Do(func() { s.stopErr = s.stop(ctx) })
 	return s.stopErr
@@ -191,6 +205,9 @@ func (s *Server) stop(ctx context.Context) error {
 	s.draining.Store(true)
 	s.health.Shutdown() // for good: later results of checks change nothing
 	err := s.stopCalls(ctx)
+	if err != nil {
+		close(s.abandoned)
+	}
 	s.endStreams()
 	s.endPolls()
 	err = errors.Join(err, s.closeAdmin(ctx))
@@ -213,7 +230,7 @@ func (s *Server) stopCalls(ctx context.Context) error {
 	}
 	s.log.Warn("calls still run at the end of the drain time: cancelling them")
 	go func() { s.grpc.Stop(); ended <- struct{}{} }()
-	timeout := time.After(stopGrace)
+	timeout := time.After(s.stopGrace)
 	for range cap(ended) { // both wait for the handlers
 		select {
 		case <-ended:

@@ -65,6 +65,7 @@ type running struct {
 	health healthv1.HealthClient
 	log    *logText
 	served chan error
+	stuck  bool // a call never returns: Stop fails
 }
 
 func start(t *testing.T, get func(ctx context.Context) error, checks ...Check) *running {
@@ -93,7 +94,7 @@ func start(t *testing.T, get func(ctx context.Context) error, checks ...Check) *
 		_ = r.conn.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		if err := srv.Stop(ctx); err != nil {
+		if err := srv.Stop(ctx); (err != nil) != r.stuck {
 			t.Errorf("Stop: %v", err)
 		}
 		if err := <-r.served; err != nil {
@@ -341,6 +342,41 @@ func TestStopCancelsWhatDoesNotFinish(t *testing.T) {
 	defer cancel()
 	if err := r.Stop(ctx); err != nil {
 		t.Errorf("Stop: %v", err)
+	}
+	if err := <-call; err == nil {
+		t.Error("the call succeeded")
+	}
+}
+
+func TestStopLeavesACallBehindThatNeverReturns(t *testing.T) {
+	entered, release := make(chan struct{}), make(chan struct{})
+	defer close(release)
+	r := start(t, func(context.Context) error {
+		close(entered)
+		<-release
+		return nil
+	})
+	r.stuck, r.stopGrace = true, 20*time.Millisecond
+	call := make(chan error, 1)
+	go func() { call <- r.get(t.Context()) }()
+	<-entered
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // no time is left
+	stopped := make(chan error, 1)
+	go func() { stopped <- r.Stop(ctx) }()
+	timeout := time.After(10 * time.Second)
+	for what, ended := range map[string]chan error{"Stop": stopped, "Serve": r.served} {
+		select {
+		case err := <-ended:
+			if (err != nil) != (what == "Stop") { // one of them says it
+				t.Errorf("%s: %v", what, err)
+			}
+			if what == "Serve" {
+				r.served <- err // the clean-up looks at it too
+			}
+		case <-timeout:
+			t.Fatalf("%s waits for the call", what)
+		}
 	}
 	if err := <-call; err == nil {
 		t.Error("the call succeeded")
