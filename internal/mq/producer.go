@@ -13,14 +13,6 @@ import (
 	"orderflow/internal/mq/message"
 )
 
-// delayTableAge is how long the broker's table of delay levels is believed. The
-// table changes only when the broker restarts.
-const delayTableAge = 30 * time.Second
-
-// delayTableRetry is the pause after the table could not be fetched again: a
-// broker that hangs must not cost every send its whole deadline.
-const delayTableRetry = time.Second
-
 // libraryProducer is what of the library's producers is used.
 type libraryProducer interface {
 	SendSync(ctx context.Context, mq ...*primitive.Message) (*primitive.SendResult, error)
@@ -35,22 +27,20 @@ type Producer struct {
 	topics []string
 	admin  *Admin
 	sends  *sending
+	delays *delayTable
 
 	mu      sync.Mutex
 	library libraryProducer // nil until started
 	stopped bool
-
-	delays  chan struct{} // full while one caller fetches the table; the others wait
-	levels  DelayLevels
-	askNext time.Time // when the table is to be fetched again; zero if it never was
 }
 
 // NewProducer makes a producer of the group. The topics are those that it will
 // send to: Start waits until they exist.
 func NewProducer(c Client, group string, topics ...string) *Producer {
+	admin := NewAdmin(c.NameServers)
 	return &Producer{
-		client: c, group: group, topics: topics, admin: NewAdmin(c.NameServers), sends: newSending(),
-		delays: make(chan struct{}, 1),
+		client: c, group: group, topics: topics, admin: admin, sends: newSending(),
+		delays: newDelayTable(admin.DelayLevels),
 	}
 }
 
@@ -132,24 +122,11 @@ func (p *Producer) CheckDelay(ctx context.Context, d time.Duration) error {
 // level looks d up in the table of the broker that will deliver: the table is
 // its configuration, and a level above its end is silently clamped there.
 func (p *Producer) level(ctx context.Context, d time.Duration) (int, error) {
-	select {
-	case p.delays <- struct{}{}:
-		defer func() { <-p.delays }()
-	case <-ctx.Done():
-		return 0, fmt.Errorf("%w: %w: read the broker's delay levels: %w", message.ErrNotSent, message.ErrUnavailable, ctx.Err())
+	levels, err := p.delays.get(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("%w: read the broker's delay levels: %w", message.ErrNotSent, err)
 	}
-	if p.askNext.IsZero() || time.Now().After(p.askNext) {
-		levels, err := p.admin.DelayLevels(ctx)
-		switch {
-		case err == nil:
-			p.levels, p.askNext = levels, time.Now().Add(delayTableAge)
-		case p.askNext.IsZero():
-			return 0, fmt.Errorf("%w: read the broker's delay levels: %w", message.ErrNotSent, err)
-		default: // the old table is still the best guess
-			p.askNext = time.Now().Add(delayTableRetry)
-		}
-	}
-	return p.levels.Level(d)
+	return levels.Level(d)
 }
 
 func (p *Producer) send(ctx context.Context, m message.Message, level int) (err error) {
@@ -177,6 +154,7 @@ func (p *Producer) send(ctx context.Context, m message.Message, level int) (err 
 // does not start again.
 func (p *Producer) Stop(ctx context.Context) error {
 	err := p.sends.drain(ctx)
+	p.delays.stop()
 	p.mu.Lock()
 	library := p.library
 	p.library, p.stopped = nil, true

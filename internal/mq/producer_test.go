@@ -19,7 +19,9 @@ func withTable(t *testing.T, p *Producer, table string, until time.Time) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.levels, p.askNext = levels, until
+	p.delays.mu.Lock()
+	defer p.delays.mu.Unlock()
+	p.delays.levels, p.delays.askNext = levels, until
 }
 
 func TestSendKeepsTheDeadline(t *testing.T) {
@@ -103,24 +105,83 @@ func TestDelayTableThatCannotBeFetched(t *testing.T) {
 	if !errors.Is(err, message.ErrNotSent) || !errors.Is(err, message.ErrUnavailable) {
 		t.Errorf("err = %v", err)
 	}
-	withTable(t, p, "1s", time.Now().Add(-time.Minute)) // old, and better than nothing
-	if err := p.CheckDelay(t.Context(), time.Second); err != nil {
-		t.Errorf("with the old table: %v", err)
-	}
-	if !p.askNext.After(time.Now().Add(-delayTableRetry)) {
-		t.Error("the next send asks again at once")
-	}
 }
 
-func TestDelayedSendKeepsItsDeadlineWhileAnotherFetchesTheTable(t *testing.T) {
+// A name server that hangs holds up nobody who knows an old table: one fetch at
+// a time finds out about it, in the background.
+func TestOldDelayTableIsServedWhileItIsFetchedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := quiet()
 		p := producerOf(c, &fakeProducer{})
-		p.delays <- struct{}{} // somebody is fetching, and hangs
+		fetches, hangs := 0, true
+		p.delays.fetch = func(ctx context.Context) (DelayLevels, error) {
+			fetches++
+			if hangs {
+				<-ctx.Done()
+				return DelayLevels{}, ctx.Err()
+			}
+			return ParseDelayLevels("5s")
+		}
+		withTable(t, p, "1s", time.Now())
+		begin := time.Now()
+		for range 3 {
+			if err := p.CheckDelay(t.Context(), time.Second); err != nil || time.Since(begin) != 0 {
+				t.Fatalf("after %v: %v", time.Since(begin), err)
+			}
+		}
+		synctest.Wait()
+		if fetches != 1 {
+			t.Errorf("%d fetches at once", fetches)
+		}
+		time.Sleep(delayTableTimeout + delayTableRetry) // of the bubble's clock
+		hangs = false
+		if err := p.CheckDelay(t.Context(), time.Second); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if err := p.CheckDelay(t.Context(), 5*time.Second); err != nil || fetches != 2 {
+			t.Errorf("after %d fetches: %v", fetches, err)
+		}
+		time.Sleep(delayTableAge)
+		hangs = true
+		if err := p.CheckDelay(t.Context(), 5*time.Second); err != nil {
+			t.Error(err)
+		}
+		begin = time.Now()
+		if err := p.Stop(t.Context()); err != nil || time.Since(begin) != 0 || fetches != 3 {
+			t.Errorf("Stop after %v and %d fetches: %v", time.Since(begin), fetches, err)
+		}
+	})
+}
+
+func TestFirstDelayTableIsWaitedForUntilTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := quiet()
+		p := producerOf(c, &fakeProducer{})
+		comes, fetches := make(chan struct{}), 0
+		p.delays.fetch = func(context.Context) (DelayLevels, error) {
+			fetches++
+			<-comes
+			return ParseDelayLevels("1s")
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := p.SendDelayed(ctx, half(), time.Second); !errors.Is(err, message.ErrNotSent) || !errors.Is(err, message.ErrUnavailable) {
 			t.Errorf("err = %v", err)
+		}
+		answers := make(chan error, 2)
+		for range 2 {
+			go func() { answers <- p.CheckDelay(t.Context(), time.Second) }()
+		}
+		synctest.Wait()
+		close(comes)
+		if err := errors.Join(<-answers, <-answers); err != nil || fetches != 1 {
+			t.Errorf("after %d fetches: %v", fetches, err)
+		}
+		p.delays.stop()
+		p.delays.askNext = time.Time{}
+		if err := p.CheckDelay(t.Context(), time.Second); !errors.Is(err, message.ErrUnavailable) {
+			t.Errorf("after stop: %v", err)
 		}
 	})
 }
