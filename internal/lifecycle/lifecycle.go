@@ -3,14 +3,20 @@
 //
 //	start   the server listens at once, but its health is red
 //	        the schema is checked; a database that is down is waited for
-//	        producers, consumers and background tasks start, all at once
+//	        background tasks and producers start
+//	        consumers start once every producer works: their handlers send
 //	run     until the context ends (SIGTERM) or something fails for good
 //	stop    health turns red, running calls finish
 //	        background tasks end
 //	        consumers let their handlers finish
 //	        producers close
 //
-// The database is closed by its owner afterwards. Every goroutine is waited for.
+// The database is closed by its owner afterwards.
+//
+// All of the stop shares the drain timeout. Run waits so long, and a short grace,
+// for Serve, for clients that still start and for tasks, and leaves behind what has
+// not ended by then, which is an error. For the Stop of the server and the clients it
+// waits without a bound of its own: they are to return soon after their context.
 package lifecycle
 
 import (
@@ -28,6 +34,7 @@ import (
 
 // Server answers calls; *server.Server is one.
 type Server interface {
+	// Serve returns when Stop has been called, or with the error that ends it.
 	Serve() error
 	Stop(ctx context.Context) error
 }
@@ -36,7 +43,8 @@ type Server interface {
 type Client interface {
 	// Start returns when it works, and tries until then.
 	Start(ctx context.Context) error
-	// Ready is nil while it works.
+	// Ready is nil from a Start that has succeeded to Stop. It does not ask the
+	// broker: one that is down meanwhile does not show here.
 	Ready() error
 	// Stop lets what is under way finish, until ctx ends.
 	Stop(ctx context.Context) error
@@ -59,7 +67,7 @@ type Plan struct {
 	Schema    *Gate  // passed before anything else of the plan starts
 	Config    *Gate  // passed once the broker has been asked; may be nil
 	Producers []Part // stopped last
-	Consumers []Part // stopped before the producers, which their handlers use
+	Consumers []Part // started after, and stopped before the producers, which their handlers use
 	Tasks     []Task
 }
 
@@ -86,9 +94,8 @@ func (p *Plan) Run(ctx context.Context, srv Server) error {
 	work, endWork := context.WithCancel(ctx)
 	defer endWork()
 	failed := make(chan error, 2)
-	var serving, working sync.WaitGroup
-	serving.Go(func() { report(failed, srv.Serve()) })
-	working.Go(func() { report(failed, p.work(work)) })
+	serving := background(func() { report(failed, srv.Serve()) })
+	working := background(func() { report(failed, p.work(work)) })
 
 	var failure error
 	select {
@@ -101,13 +108,41 @@ func (p *Plan) Run(ctx context.Context, srv Server) error {
 	defer cancel()
 	stopped := srv.Stop(drain)
 	endWork()
-	working.Wait()
-	stopped = errors.Join(stopped, stopAll(drain, p.Consumers), stopAll(drain, p.Producers))
-	serving.Wait()
+	stopped = errors.Join(stopped,
+		await(drain, working, "a client that starts, or a task,"),
+		stopAll(drain, p.Consumers), stopAll(drain, p.Producers),
+		await(drain, serving, "the server"))
 	if failure == nil && stopped == nil {
 		p.Log.Info("stopped")
 	}
 	return errors.Join(failure, stopped)
+}
+
+// endGrace is how long what has been told to end may take when the drain time is
+// over: something else may have used it up.
+const endGrace = time.Second
+
+// background runs f; the channel is closed when it has returned.
+func background(f func()) <-chan struct{} {
+	ended := make(chan struct{})
+	go func() { defer close(ended); f() }()
+	return ended
+}
+
+// await waits for the end of what, within ctx and the grace. The library's part of
+// a client's start, for one, cannot be cancelled and takes up to 24 seconds.
+func await(ctx context.Context, ended <-chan struct{}, what string) error {
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-ended:
+		return nil
+	case <-time.After(endGrace):
+		return fmt.Errorf("%s did not end within the drain timeout", what)
+	}
 }
 
 func report(failed chan<- error, err error) {
@@ -123,16 +158,12 @@ func (p *Plan) work(ctx context.Context) error {
 		return unlessEnded(ctx, err)
 	}
 	all, workCtx := errgroup.WithContext(ctx)
-	for _, parts := range [][]Part{p.Producers, p.Consumers} {
-		for _, part := range parts {
-			all.Go(func() error {
-				if err := part.Start(workCtx); err != nil {
-					return fmt.Errorf("start %s: %w", part.Name, err)
-				}
-				return nil
-			})
+	all.Go(func() error {
+		if err := startAll(workCtx, p.Producers); err != nil {
+			return err
 		}
-	}
+		return startAll(workCtx, p.Consumers)
+	})
 	if p.Config != nil {
 		all.Go(func() error { return p.Config.wait(workCtx) })
 	}
@@ -148,6 +179,21 @@ func unlessEnded(ctx context.Context, err error) error {
 		return nil
 	}
 	return err
+}
+
+// startAll starts parts side by side, and returns when all of them work or, with
+// the first failure, when all of them have returned.
+func startAll(ctx context.Context, parts []Part) error {
+	all, ctx := errgroup.WithContext(ctx)
+	for _, part := range parts {
+		all.Go(func() error {
+			if err := part.Start(ctx); err != nil {
+				return fmt.Errorf("start %s: %w", part.Name, err)
+			}
+			return nil
+		})
+	}
+	return all.Wait()
 }
 
 // stopAll stops parts side by side: they share the time that is left.

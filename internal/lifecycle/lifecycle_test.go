@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -87,6 +88,8 @@ type fakeServer struct {
 	err     error
 	stopped chan struct{}
 	once    sync.Once
+	slow    bool   // Stop takes all the time that it is given
+	hang    func() // Serve ends with it
 }
 
 func (f *fakeServer) Serve() error {
@@ -95,10 +98,16 @@ func (f *fakeServer) Serve() error {
 		return f.err
 	}
 	<-f.stopped
+	if f.hang != nil {
+		f.hang()
+	}
 	return nil
 }
 
-func (f *fakeServer) Stop(context.Context) error {
+func (f *fakeServer) Stop(ctx context.Context) error {
+	if f.slow {
+		<-ctx.Done()
+	}
 	f.once.Do(func() { close(f.stopped) })
 	f.journal.add("stop server")
 	return nil
@@ -237,6 +246,108 @@ func TestStopWhileStarting(t *testing.T) {
 		t.Errorf("an orderly end is no error: %v", err)
 	}
 	w.journal.await(t, "stop consumer")
+}
+
+func TestConsumersStartWhenEveryProducerWorks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		works := make(chan struct{})
+		w.producer.start = func(context.Context) error { <-works; return nil }
+		other := &fakeClient{journal: w.journal, name: "other producer"}
+		w.Producers = append(w.Producers, Part{"other producer", other})
+		w.Config = NewGate("config", func(context.Context) error { w.journal.add("config"); return nil }, never)
+		ctx, sigterm := context.WithCancel(t.Context())
+		result := w.run(ctx)
+		synctest.Wait() // until nothing moves
+		events := w.journal.list()
+		for _, event := range []string{"starting producer", "started other producer", "task", "config"} {
+			if !slices.Contains(events, event) {
+				t.Errorf("%q waits for a producer: %v", event, events)
+			}
+		}
+		if slices.Contains(events, "starting consumer") {
+			t.Errorf("the consumer starts without a producer: %v", events)
+		}
+		close(works)
+		w.journal.await(t, "started consumer")
+		sigterm()
+		if err := <-result; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestStopWhileAProducerStarts(t *testing.T) {
+	w := newWorld()
+	w.producer.start = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	ctx, sigterm := context.WithCancel(t.Context())
+	result := w.run(ctx)
+	w.journal.await(t, "starting producer")
+	sigterm()
+	if err := <-result; err != nil {
+		t.Errorf("an orderly end is no error: %v", err)
+	}
+	if events := w.journal.list(); slices.Contains(events, "starting consumer") {
+		t.Errorf("a consumer starts while the service stops: %v", events)
+	}
+	w.journal.await(t, "stop producer")
+}
+
+// What cannot be cancelled does not hold up the stop of the rest for longer than
+// the drain timeout and a grace.
+func TestStopLeavesBehindWhatDoesNotEnd(t *testing.T) {
+	for name, hang := range map[string]func(w *world, wait func()){
+		"producer": func(w *world, wait func()) {
+			w.producer.start = func(context.Context) error { wait(); return nil }
+		},
+		"consumer": func(w *world, wait func()) {
+			w.consumer.start = func(context.Context) error { wait(); return nil }
+		},
+		"task":   func(w *world, wait func()) { w.Tasks = []Task{func(context.Context) { wait() }} },
+		"server": func(w *world, wait func()) { w.server.hang = wait },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				released := make(chan struct{})
+				defer close(released)
+				w := newWorld()
+				hang(w, func() { <-released })
+				ctx, sigterm := context.WithCancel(t.Context())
+				result := w.run(ctx)
+				synctest.Wait() // it hangs by now
+				sigterm()
+				select {
+				case err := <-result:
+					if err == nil || !strings.Contains(err.Error(), "did not end within the drain timeout") {
+						t.Errorf("got %v", err)
+					}
+				case <-time.After(w.DrainTimeout + endGrace + time.Millisecond):
+					t.Error("Run still waits")
+				}
+				for _, event := range []string{"stop consumer", "stop producer"} {
+					if !slices.Contains(w.journal.list(), event) {
+						t.Errorf("no %q", event)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A task that ends at once is not blamed for calls that take all the drain time.
+func TestTasksMayEndAfterSlowCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.server.slow = true
+		w.Tasks = []Task{func(ctx context.Context) { <-ctx.Done(); <-time.After(endGrace / 2) }}
+		ctx, sigterm := context.WithCancel(t.Context())
+		result := w.run(ctx)
+		w.journal.await(t, "started consumer")
+		sigterm()
+		if err := <-result; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestFailuresAreReturned(t *testing.T) {
