@@ -20,7 +20,8 @@
 // and finds the row: the row is the memory of what was done. So stock is held
 // once, and returned once, however often a message comes.
 //
-// Locks are taken in one order everywhere, which is why there are no deadlocks:
-// the reservation row, then the stock rows sorted by SKU. Goods arrive by gRPC
+// Locks are taken in one order everywhere, so that orders do not deadlock: the
+// reservation row, then the stock rows sorted by SKU. (Two that meet a duplicate
+// still can; InTx repeats whom InnoDB sends back.) Goods arrive by gRPC
 // (receipts.go, grpc.go), and audit.go checks that the books balance.
 package inventory

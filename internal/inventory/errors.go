@@ -24,15 +24,15 @@ var errOvertaken = errors.New("another transaction was faster")
 // deleted, so the second run finds the row unless the other one rolled back.
 const maxOvertaken = 5
 
-// forClient is err as a client may see it: a database that does not answer is
-// Unavailable, and what is neither that nor an apierror stays as it is, for the
+// forClient is err as a client may see it: a database that does not answer, or in
+// which others were faster every time, is Unavailable, and what is neither that nor an apierror stays as it is, for the
 // server to log and hide.
 func forClient(err error) error {
 	var shown *apierror.Error
 	if err == nil || errors.As(err, &shown) {
 		return err
 	}
-	if database.IsUnavailable(err) {
+	if database.IsUnavailable(err) || errors.Is(err, errOvertaken) {
 		return apierror.Unavailable("database", err)
 	}
 	return err

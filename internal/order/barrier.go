@@ -46,7 +46,7 @@ func (barrier) TableName() string { return "barriers" }
 // check-back's insert waits for it.
 func (tx *Tx) insertBarrier(id string) error {
 	err := tx.db.Create(&barrier{ID: id, Outcome: committed, CreatedAt: tx.now}).Error
-	if database.IsDuplicate(err, keyOrderID()) {
+	if database.IsDuplicate(err, keyID()) {
 		return errAborted
 	}
 	if err != nil {
@@ -66,7 +66,7 @@ func (s *Store) resolveBarrier(ctx context.Context, id string) (outcome, error) 
 	if err == nil {
 		return aborted, nil
 	}
-	if !database.IsDuplicate(err, keyOrderID()) {
+	if !database.IsDuplicate(err, keyID()) {
 		return 0, fmt.Errorf("fence half message: %w", err)
 	}
 	var there barrier

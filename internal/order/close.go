@@ -3,6 +3,8 @@ package order
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 
 	"golang.org/x/sync/errgroup"
 
@@ -37,7 +39,9 @@ type CloseResult struct {
 }
 
 // CloseIfUnpaid closes each of the orders whose payment window has ended and
-// which is not paid, and says how each one stands, in the order of ids. It is the
+// which is not paid, and says how each one stands, in the order of ids. One about
+// which nothing could be decided is left out; only if that is so for all, the call
+// fails. It is the
 // one place where a timeout is decided, for the timer and for whoever else asks.
 // It can be repeated; the errors are those of the proto.
 func (s *Service) CloseIfUnpaid(ctx context.Context, ids []string) ([]CloseResult, error) {
@@ -54,18 +58,40 @@ func (s *Service) CloseIfUnpaid(ctx context.Context, ids []string) ([]CloseResul
 		return nil, err
 	}
 	results := make([]CloseResult, len(ids))
-	group, ctx := errgroup.WithContext(ctx)
+	errs := make([]error, len(ids))
+	var group errgroup.Group
 	group.SetLimit(closeAtOnce)
 	for i, id := range ids {
-		group.Go(func() (err error) {
-			results[i], err = s.closeIfUnpaid(ctx, id)
-			return err
+		group.Go(func() error {
+			errs[i] = safely(func() (err error) {
+				results[i], err = s.closeIfUnpaid(ctx, id)
+				return err
+			})
+			return nil // one order must not fail for another's sake
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return nil, forClient(err)
+	_ = group.Wait()
+	decided := results[:0]
+	for i, err := range errs {
+		if err == nil {
+			decided = append(decided, results[i])
+		}
 	}
-	return results, nil
+	if len(decided) == 0 {
+		return nil, forClient(errors.Join(errs...))
+	}
+	return decided, nil
+}
+
+// safely turns a panic on a goroutine of our own into an error: there the server's
+// recovery does not reach.
+func safely(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f()
 }
 
 func (s *Service) closeIfUnpaid(ctx context.Context, id string) (CloseResult, error) {
@@ -105,7 +131,7 @@ func (s *Service) closeIfUnpaid(ctx context.Context, id string) (CloseResult, er
 func (s *Service) expire(ctx context.Context, o Order) error {
 	e := s.eventOf(o)
 	e.CloseReason = eventv1.CloseReason_CLOSE_REASON_TIMEOUT
-	return s.transition(ctx, event.TagClosed, e, localTransaction{apply: func(tx *Tx) error {
+	return s.transition(ctx, event.TagClosed, e, change{apply: func(tx *Tx) error {
 		return tx.move(o.ID, transitionExpire(), nil, tx.expired())
 	}})
 }

@@ -200,6 +200,11 @@ func (d Draft) fingerprint() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// latestCommit is when an order must be committed, in milliseconds: a tenth of its
+// window, or a second, before its timer is due. The timer would find no order
+// otherwise, and would not come again.
+func (o Order) latestCommit() int64 { return o.ExpiresAt - min(o.WindowMs/10, 1000) }
+
 // order makes the row of the draft, due at the end of the window.
 func (d Draft) order(id string, window time.Duration, now time.Time) Order {
 	at := now.UnixMilli()

@@ -18,7 +18,7 @@ import (
 func (s *Service) Pay(ctx context.Context, p Payment) (Payment, Order, error) {
 	for range maxDecisions {
 		recorded, err := s.tryPay(ctx, p)
-		if errors.Is(err, errStale) || database.IsDuplicate(err, keyOrderID()) {
+		if errors.Is(err, errStale) || database.IsDuplicate(err, keyID()) {
 			continue // overtaken by another payment, the timer, or a repetition of this call
 		}
 		if err != nil {
@@ -58,7 +58,7 @@ func (s *Service) tryPay(ctx context.Context, p Payment) (Payment, error) {
 	}
 	e := s.eventOf(o)
 	e.PaymentId = p.ID
-	err = s.transition(ctx, event.TagPaid, e, localTransaction{apply: func(tx *Tx) error {
+	err = s.transition(ctx, event.TagPaid, e, change{apply: func(tx *Tx) error {
 		if err := tx.record(&expected); err != nil {
 			return err
 		}

@@ -36,13 +36,17 @@ func (s *Service) Place(ctx context.Context, d Draft) (Order, error) {
 
 	timer := s.sendTimer(ctx, o)
 	defer timer.abandon()
-	err = s.transition(ctx, event.TagCreated, s.eventOf(o), localTransaction{
-		ready: timer.acknowledged,
+	err = s.transition(ctx, event.TagCreated, s.eventOf(o), change{
+		ready:  timer.acknowledged,
+		before: o.latestCommit(),
 		apply: func(tx *Tx) error {
-			if tx.now >= o.ExpiresAt {
+			if err := tx.insert(o); err != nil {
+				return err
+			}
+			if s.clock.Now().UnixMilli() >= o.latestCommit() {
 				return errTooLate
 			}
-			return tx.insert(o)
+			return nil
 		},
 	})
 	if database.IsDuplicate(err, keyIdempotency()) { // the same key at the same moment: the other one won

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
+	"gorm.io/gorm"
 
 	"orderflow/internal/database"
 	"orderflow/internal/database/databasetest"
@@ -252,11 +253,13 @@ func TestTimerWithoutAnswer(t *testing.T) {
 	}
 }
 
-// An order is not committed after its payment window: it would be born expired.
+// An order is not committed after its payment window, nor in its last moment, when
+// the timer could overtake the commit: it would be born expired, with its timer
+// used up.
 func TestOrderIsNotCommittedAfterItsWindow(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
-		for _, late := range []time.Duration{window, window + time.Hour, window - time.Millisecond} {
+		for _, late := range []time.Duration{window, window + time.Hour, window - time.Millisecond, window - time.Second, window - 2*time.Second} {
 			w.broker.set(func(b *fakeBroker) {
 				b.execute = func(_ *half, _ any, run func() (message.TransactionState, error)) (message.TransactionState, error) {
 					w.clock.Advance(late)
@@ -264,7 +267,7 @@ func TestOrderIsNotCommittedAfterItsWindow(t *testing.T) {
 				}
 			})
 			_, err := w.service.Place(t.Context(), draft(t, request()))
-			if late < window {
+			if late < window-time.Second {
 				if err != nil {
 					t.Errorf("%s: %v", late, err)
 				}
@@ -273,6 +276,23 @@ func TestOrderIsNotCommittedAfterItsWindow(t *testing.T) {
 			wantError(t, err, codes.Unavailable, unavailable)
 			w.wantRows(map[string]int64{"orders": 0, "barriers": 0})
 		}
+	})
+}
+
+// The moment may also come while the local transaction runs.
+func TestOrderIsNotCommittedIfItsWindowEndsMeanwhile(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		w.faults.set(func(db *gorm.DB) error {
+			if db.Statement.Table == "orders" && len(db.Statement.BuildClauses) > 0 && db.Statement.BuildClauses[0] == "INSERT" {
+				w.clock.Advance(window)
+			}
+			return nil
+		})
+		_, err := w.service.Place(t.Context(), draft(t, request()))
+		wantError(t, err, codes.Unavailable, unavailable)
+		w.faults.set(nil)
+		w.wantRows(map[string]int64{"orders": 0, "barriers": 0})
 	})
 }
 

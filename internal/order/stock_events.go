@@ -61,7 +61,7 @@ func (s *Service) onRejected(ctx context.Context, e *eventv1.StockEvent) error {
 	}
 	closed := s.eventOf(o)
 	closed.CloseReason = eventv1.CloseReason_CLOSE_REASON_OUT_OF_STOCK
-	err = s.transition(ctx, event.TagClosed, closed, localTransaction{apply: func(tx *Tx) error {
+	err = s.transition(ctx, event.TagClosed, closed, change{apply: func(tx *Tx) error {
 		err := tx.move(o.ID, transitionReject(), stockColumns(StockRejected, e), olderStock(e.GetVersion()))
 		if err != nil {
 			return err

@@ -14,7 +14,7 @@ import (
 
 // The keys whose duplicates mean something. Functions, so that nobody can change
 // them.
-func keyOrderID() database.Key { return database.Key{Index: "PRIMARY", Columns: []string{"id"}} }
+func keyID() database.Key { return database.Key{Index: "PRIMARY", Columns: []string{"id"}} }
 func keyIdempotency() database.Key {
 	return database.Key{Index: "orders_idempotency_key", Columns: []string{"customer_id", "idempotency_key"}}
 }

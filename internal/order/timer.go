@@ -26,7 +26,7 @@ func (s *Service) sendTimer(ctx context.Context, o Order) *timer {
 	t := &timer{cancel: cancel, sent: make(chan struct{})}
 	go func() {
 		defer close(t.sent)
-		t.err = s.sendPaymentTimeout(ctx, o)
+		t.err = safely(func() error { return s.sendPaymentTimeout(ctx, o) })
 	}()
 	return t
 }

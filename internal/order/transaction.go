@@ -21,10 +21,16 @@ const settleTimeout = time.Second
 // localTransaction is the work that SendInTransaction hands to
 // ExecuteLocalTransaction.
 type localTransaction struct {
-	barrier string                      // id of the half message
-	timeout time.Duration               // how long it may take from the start
-	ready   func(context.Context) error // what else the broker must have acknowledged before; may be nil
-	apply   func(tx *Tx) error          // the effect; whatever it returns goes back to the caller
+	barrier string        // id of the half message
+	timeout time.Duration // how long it may take from the start
+	change
+}
+
+// change is what a local transaction is for.
+type change struct {
+	ready  func(context.Context) error // what else the broker must have acknowledged before; may be nil
+	apply  func(tx *Tx) error          // the effect; whatever it returns goes back to the caller
+	before int64                       // when it must be committed, in milliseconds since the Unix epoch; 0: whenever
 }
 
 // Listener decides about order-srv's half messages: it runs local transactions
@@ -56,7 +62,7 @@ func (l *Listener) ExecuteLocalTransaction(ctx context.Context, m message.Messag
 		return message.StateRollback, fmt.Errorf("local transaction of %v got a %T", m.Keys, arg)
 	}
 	caller := ctx
-	ctx, cancel := context.WithTimeout(ctx, share(ctx, work.timeout))
+	ctx, cancel := context.WithTimeout(ctx, share(ctx, l.room(work)))
 	defer cancel()
 	if work.ready != nil {
 		if err := work.ready(ctx); err != nil {
@@ -79,6 +85,15 @@ func (l *Listener) ExecuteLocalTransaction(ctx context.Context, m message.Messag
 	default:
 		return message.StateRollback, err
 	}
+}
+
+// room is how long a local transaction may take: its own timeout, and not longer
+// than until it comes too late.
+func (l *Listener) room(work *localTransaction) time.Duration {
+	if work.before == 0 {
+		return work.timeout
+	}
+	return min(work.timeout, time.UnixMilli(work.before).Sub(l.clock.Now()))
 }
 
 // share is how long a local transaction may take: its own timeout, or three

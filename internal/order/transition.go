@@ -18,7 +18,7 @@ import (
 //
 // A change that is tried again has a new half message with a barrier id of its
 // own: the old one may be aborted.
-func (s *Service) transition(ctx context.Context, tag event.Tag, e *eventv1.OrderEvent, work localTransaction) error {
+func (s *Service) transition(ctx context.Context, tag event.Tag, e *eventv1.OrderEvent, c change) error {
 	body, err := event.EncodeOrderEvents(e)
 	if err != nil {
 		return err
@@ -27,8 +27,7 @@ func (s *Service) transition(ctx context.Context, tag event.Tag, e *eventv1.Orde
 	if err != nil {
 		return fmt.Errorf("make barrier id: %w", err)
 	}
-	work.barrier = id.String()
-	work.timeout = s.config.LocalTransactionTimeout
+	work := localTransaction{barrier: id.String(), timeout: s.config.LocalTransactionTimeout, change: c}
 	_, err = s.transactions.SendInTransaction(ctx, message.Message{
 		Topic:      s.names.OrderEvents,
 		Tag:        string(tag),

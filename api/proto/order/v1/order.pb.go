@@ -1179,7 +1179,8 @@ func (x *CloseIfUnpaidRequest) GetOrderIds() []string {
 // CloseIfUnpaidResponse answers for each order, in the order of the request.
 type CloseIfUnpaidResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One result per id.
+	// One result per id. An order about which nothing could be decided at the
+	// moment has none: ask again. If that is so for every one, the call fails.
 	Results       []*CloseIfUnpaidResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
