@@ -25,6 +25,10 @@ import (
 // Domain is the domain of every ErrorInfo.
 const Domain = "orderflow"
 
+// maxShownFields bounds the violations in a status. It travels in the trailers, and
+// grpc-java, for one, fails a call whose trailers have more than 8 KiB.
+const maxShownFields = 20
+
 // Error is an error that a client may see. Message must not carry anything of
 // SQL, the broker or the file system; Cause goes to the log only.
 type Error struct {
@@ -32,7 +36,7 @@ type Error struct {
 	Reason     string            // UPPER_SNAKE_CASE, stable, for programs
 	Message    string            // for people
 	Metadata   map[string]string // more about the reason
-	Fields     []Field           // only with codes.InvalidArgument
+	Fields     []Field           // only with codes.InvalidArgument; a client sees the first 20
 	RetryAfter time.Duration     // 0: a retry does not help by itself
 	Cause      error             // for the log
 }
@@ -43,9 +47,19 @@ type Field struct {
 	Description string // what it must be, and what it is
 }
 
-// Error is the message for the log: with the cause.
+// String is the field as in a message or the log.
+func (f Field) String() string { return f.Path + ": " + f.Description }
+
+// Error is the message for the log: with every field and the cause.
 func (e *Error) Error() string {
 	text := e.Reason + ": " + e.Message
+	if len(e.Fields) > 1 { // the message names the first one only
+		texts := make([]string, len(e.Fields))
+		for i, f := range e.Fields {
+			texts[i] = f.String()
+		}
+		text += " [" + strings.Join(texts, "; ") + "]"
+	}
 	if e.Cause != nil {
 		text += ": " + e.Cause.Error()
 	}
@@ -55,7 +69,8 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// GRPCStatus is what the client sees: everything but the cause.
+// GRPCStatus is what the client sees: everything but the cause, and of many fields
+// the first ones.
 func (e *Error) GRPCStatus() *status.Status {
 	st := status.New(e.Code, e.Message)
 	var details []protoadapt.MessageV1
@@ -64,7 +79,7 @@ func (e *Error) GRPCStatus() *status.Status {
 	}
 	if len(e.Fields) > 0 {
 		bad := &errdetails.BadRequest{}
-		for _, f := range e.Fields {
+		for _, f := range e.Fields[:min(len(e.Fields), maxShownFields)] {
 			bad.FieldViolations = append(bad.FieldViolations,
 				&errdetails.BadRequest_FieldViolation{Field: f.Path, Description: f.Description})
 		}
@@ -80,7 +95,7 @@ func (e *Error) GRPCStatus() *status.Status {
 }
 
 // Violations collects what is wrong with a request, so that a client learns of
-// all of it at once. The zero value is ready.
+// all of it at once, or of the first 20. The zero value is ready.
 type Violations struct{ fields []Field }
 
 // Add records one violation.
@@ -88,16 +103,17 @@ func (v *Violations) Add(path, format string, args ...any) {
 	v.fields = append(v.fields, Field{Path: path, Description: fmt.Sprintf(format, args...)})
 }
 
-// Err is nil if nothing was added, else an InvalidArgument with every field.
+// Err is nil if nothing was added, else an InvalidArgument with every field. The
+// message has the first one and how many more there are.
 func (v *Violations) Err() error {
 	if len(v.fields) == 0 {
 		return nil
 	}
-	texts := make([]string, len(v.fields))
-	for i, f := range v.fields {
-		texts[i] = f.Path + ": " + f.Description
+	text := v.fields[0].String()
+	if more := len(v.fields) - 1; more > 0 {
+		text += fmt.Sprintf(" (and %d more)", more)
 	}
-	return &Error{Code: codes.InvalidArgument, Reason: "INVALID_REQUEST", Message: strings.Join(texts, "; "), Fields: v.fields}
+	return &Error{Code: codes.InvalidArgument, Reason: "INVALID_REQUEST", Message: text, Fields: v.fields}
 }
 
 // NotFound says that a named thing does not exist.

@@ -2,6 +2,7 @@ package apierror_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -112,7 +113,35 @@ func TestViolations(t *testing.T) {
 	v.Add("a", "100%% %s", "sure")
 	v.Add("b", "too")
 	var e *apierror.Error
-	if !errors.As(v.Err(), &e) || e.Message != "a: 100% sure; b: too" || !slices.Equal(e.Fields, []apierror.Field{{"a", "100% sure"}, {"b", "too"}}) {
+	if !errors.As(v.Err(), &e) || e.Message != "a: 100% sure (and 1 more)" || !slices.Equal(e.Fields, []apierror.Field{{"a", "100% sure"}, {"b", "too"}}) {
 		t.Errorf("%+v", e)
+	}
+}
+
+// However much is wrong, the status fits into the trailers that clients accept; the
+// log has all of it.
+func TestStatusOfManyViolationsIsSmall(t *testing.T) {
+	t.Parallel()
+	var v apierror.Violations
+	for i := range 100 {
+		v.Add(fmt.Sprintf("lines[%d].unit_price_minor", i), `must be 1 to 64 letters, digits, "-", "_", "." or ":", got %d`, i)
+	}
+	err := v.Err()
+	st := apierror.Status(err)
+	// gRPC sends the message as text, and the whole status once more in base64.
+	if size := len(st.Message()) + base64.RawStdEncoding.EncodedLen(proto.Size(st.Proto())); size > 6<<10 {
+		t.Errorf("the trailers have %d bytes", size)
+	}
+	if !strings.HasSuffix(st.Message(), "got 0 (and 99 more)") {
+		t.Errorf("message %.100q", st.Message())
+	}
+	shown := st.Details()[1].(*errdetails.BadRequest).GetFieldViolations()
+	if len(shown) != 20 || shown[19].GetField() != "lines[19].unit_price_minor" {
+		t.Errorf("%d fields are shown", len(shown))
+	}
+	for i := range 100 {
+		if field := fmt.Sprintf("lines[%d].unit_price_minor: must", i); !strings.Contains(err.Error(), field) {
+			t.Errorf("the log lacks %s", field)
+		}
 	}
 }
