@@ -119,11 +119,11 @@ func (c *Consumer) startOnce(ctx context.Context) error {
 	if err := library.Start(); err != nil {
 		return fmt.Errorf("start consumer: %w", err)
 	}
-	return c.take(library)
+	return c.take(ctx, library)
 }
 
 // take keeps the started client, or shuts it down if Stop has come first.
-func (c *Consumer) take(library libraryConsumer) error {
+func (c *Consumer) take(ctx context.Context, library libraryConsumer) error {
 	c.mu.Lock()
 	if !c.stopped {
 		defer c.mu.Unlock()
@@ -131,9 +131,10 @@ func (c *Consumer) take(library libraryConsumer) error {
 		return nil
 	}
 	c.mu.Unlock()
-	err := library.Shutdown()
-	c.gate.open()
-	return errors.Join(errStopped, err)
+	return errors.Join(errStopped, shutDown(ctx, func() error {
+		defer c.gate.open()
+		return library.Shutdown()
+	}))
 }
 
 func (c *Consumer) options() []consumer.Option {
@@ -251,10 +252,11 @@ func (c *Consumer) sendBack(msg *primitive.MessageExt, m message.Message) bool {
 }
 
 // Stop lets running handlers finish until ctx ends, takes the consumer out of
-// its group, and closes the connections. Messages that were not handled come
-// again, at another member or at the next start. The library itself waits for
-// nothing: it would throw the running handlers' results away. It may be called
-// at any time, and twice; a consumer does not start again.
+// its group, and closes the connections, for which it has a little longer.
+// Messages that were not handled come again, at another member or at the next
+// start. The library itself waits for nothing: it would throw the running
+// handlers' results away. It may be called at any time, and twice; a consumer does
+// not start again.
 func (c *Consumer) Stop(ctx context.Context) error {
 	c.mu.Lock()
 	library := c.library
@@ -268,14 +270,21 @@ func (c *Consumer) Stop(ctx context.Context) error {
 	err := c.gate.close(ctx)
 	c.stopWork()
 	if library != nil {
-		time.Sleep(settleTime)
-		// Shutdown tells the broker the offsets too, but closes the connection behind
-		// them at once: with an answer still unread that is a reset, and the broker
-		// may never see what was acknowledged last.
-		err = errors.Join(err, library.PersistConsumerOffset())
-		time.Sleep(settleTime)
-		err = errors.Join(err, library.Shutdown())
-		c.gate.open()
+		err = errors.Join(err, shutDown(ctx, func() error { return c.leave(library) }))
 	}
 	return errors.Join(err, c.admin.Close())
+}
+
+// leave takes the client out of the group. Held callbacks may return only behind
+// it, however long it takes: before, the library would send their messages back
+// unchecked.
+func (c *Consumer) leave(library libraryConsumer) error {
+	defer c.gate.open()
+	time.Sleep(settleTime)
+	// Shutdown tells the broker the offsets too, but closes the connection behind
+	// them at once: with an answer still unread that is a reset, and the broker
+	// may never see what was acknowledged last.
+	err := library.PersistConsumerOffset()
+	time.Sleep(settleTime)
+	return errors.Join(err, library.Shutdown())
 }

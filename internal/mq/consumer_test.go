@@ -161,14 +161,14 @@ func TestMessageThatTheBrokerRefusesIsHeldUntilItAgrees(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := quiet()
 		k, _, back := consumerOf(t, c, Subscription{Handler: later})
-		back.set(true)
+		back.set(errors.New("refused"))
 		answers := call(k, received("1"))
 		time.Sleep(time.Hour) // of the bubble's clock
 		synctest.Wait()
 		if len(answers) != 0 || back.count() < 500 {
 			t.Fatalf("answered %d times after %d refusals", len(answers), back.count())
 		}
-		back.set(false)
+		back.set(nil)
 		if got := <-answers; got != (answer{consumer.ConsumeSuccess, nil}) || len(back.granted) != 1 {
 			t.Errorf("the library is told %v, sent back %v", got, back.granted)
 		}
@@ -181,7 +181,7 @@ func TestHeldMessageIsLetGoAfterTheQueueIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := quiet()
 		k, library, back := consumerOf(t, c, Subscription{Handler: later})
-		back.set(true)
+		back.set(errors.New("refused"))
 		answers := call(k, received("1"), received("2"))
 		synctest.Wait()
 		library.shutdown = func() {
@@ -255,7 +255,7 @@ func TestStopOutOfTimeCancelsTheHandlers(t *testing.T) {
 		c, _ := quiet()
 		k, library, back := consumerOf(t, c, Subscription{HandlerTimeout: time.Hour,
 			Handler: func(ctx context.Context, _ message.Message) error { <-ctx.Done(); return ctx.Err() }})
-		back.set(true) // the work context has ended, so the admin cannot send back either
+		back.set(errors.New("refused")) // the work context has ended, so the admin cannot send back either
 		answers := call(k, received("1"))
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -290,7 +290,7 @@ func TestConsumerStoppedWhileItStarts(t *testing.T) {
 				t.Error("the callback has returned before the library gave up its queue")
 			}
 		}
-		if err := k.take(library); !errors.Is(err, errStopped) || !slices.Equal(library.calls, []string{"shutdown"}) {
+		if err := k.take(t.Context(), library); !errors.Is(err, errStopped) || !slices.Equal(library.calls, []string{"shutdown"}) {
 			t.Errorf("take = %v, calls %v", err, library.calls)
 		}
 		if got := <-answers; got != (answer{consumer.ConsumeRetryLater, nil}) {
@@ -299,6 +299,49 @@ func TestConsumerStoppedWhileItStarts(t *testing.T) {
 		if k.Ready() == nil {
 			t.Error("ready after Stop")
 		}
+	})
+}
+
+// A broker that is gone: the library dials it for as long as it likes.
+func TestConsumerStopIsBoundedWhileTheLibraryShutsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := quiet()
+		k, library, back := consumerOf(t, c, Subscription{Handler: later})
+		back.set(errors.New("refused"))
+		answers := call(k, received("1"))
+		hangs := make(chan struct{})
+		library.shutdown = func() { <-hangs }
+		stopIsBounded(t, k)
+		synctest.Wait()
+		if len(answers) != 0 {
+			t.Error("the callback has returned before the library gave up its queue")
+		}
+		close(hangs)
+		if got := <-answers; got != (answer{consumer.ConsumeRetryLater, nil}) {
+			t.Errorf("the library is told %v", got)
+		}
+	})
+}
+
+// stopIsBounded stops s, whose library hangs, and wants it back soon after the
+// context has ended.
+func stopIsBounded(t *testing.T, s interface{ Stop(context.Context) error }) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	begin := time.Now()
+	if err := s.Stop(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != time.Second+shutdownGrace {
+		t.Errorf("Stop after %v: %v", time.Since(begin), err)
+	}
+}
+
+func TestProducerStopIsBoundedWhileTheLibraryShutsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := quiet()
+		hangs := make(chan struct{})
+		stopIsBounded(t, producerOf(c, &fakeProducer{hangs: hangs}))
+		stopIsBounded(t, transactionsOf(c, forbidden(t), &fakeTransactions{hangs: hangs}))
+		close(hangs)
 	})
 }
 

@@ -23,8 +23,9 @@ func quiet() (Client, *prometheus.Registry) {
 
 // fakeTransactions is the library's transaction producer.
 type fakeTransactions struct {
-	send func(context.Context, *primitive.Message) (*primitive.TransactionSendResult, error)
-	down int
+	send  func(context.Context, *primitive.Message) (*primitive.TransactionSendResult, error)
+	down  int
+	hangs chan struct{} // closed when Shutdown may return; nil for at once
 }
 
 func (f *fakeTransactions) SendMessageInTransaction(
@@ -32,7 +33,13 @@ func (f *fakeTransactions) SendMessageInTransaction(
 	return f.send(ctx, m)
 }
 
-func (f *fakeTransactions) Shutdown() error { f.down++; return nil }
+func (f *fakeTransactions) Shutdown() error {
+	f.down++
+	if f.hangs != nil {
+		<-f.hangs
+	}
+	return nil
+}
 
 // transactionsOf makes a started transaction producer over the fake.
 func transactionsOf(c Client, l message.TransactionListener, f *fakeTransactions) *TransactionProducer {
@@ -52,8 +59,9 @@ func stored(p *TransactionProducer, m *primitive.Message) *primitive.Transaction
 
 // fakeProducer is the library's plain producer.
 type fakeProducer struct {
-	send func(context.Context, *primitive.Message) (*primitive.SendResult, error)
-	down int
+	send  func(context.Context, *primitive.Message) (*primitive.SendResult, error)
+	down  int
+	hangs chan struct{} // closed when Shutdown may return; nil for at once
 }
 
 func (f *fakeProducer) SendSync(ctx context.Context, m ...*primitive.Message) (*primitive.SendResult, error) {
@@ -63,7 +71,13 @@ func (f *fakeProducer) SendSync(ctx context.Context, m ...*primitive.Message) (*
 	return f.send(ctx, m[0])
 }
 
-func (f *fakeProducer) Shutdown() error { f.down++; return nil }
+func (f *fakeProducer) Shutdown() error {
+	f.down++
+	if f.hangs != nil {
+		<-f.hangs
+	}
+	return nil
+}
 
 func producerOf(c Client, f *fakeProducer) *Producer {
 	p := NewProducer(c, "group", "topic")
@@ -99,7 +113,7 @@ func (f *fakeConsumer) Shutdown() error {
 // fakeBack is the broker that messages are sent back to.
 type fakeBack struct {
 	mu      sync.Mutex
-	refuse  bool
+	refuse  error // nil: it takes them
 	asked   int
 	granted []SendBackRequest
 }
@@ -108,14 +122,14 @@ func (f *fakeBack) sendBack(_ context.Context, r SendBackRequest) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked++
-	if f.refuse {
-		return errors.New("refused")
+	if f.refuse != nil {
+		return f.refuse
 	}
 	f.granted = append(f.granted, r)
 	return nil
 }
 
-func (f *fakeBack) set(refuse bool) { f.mu.Lock(); f.refuse = refuse; f.mu.Unlock() }
+func (f *fakeBack) set(refuse error) { f.mu.Lock(); f.refuse = refuse; f.mu.Unlock() }
 
 // keys are the ids of the messages that the broker has taken back.
 func (f *fakeBack) keys() (ids []string) {

@@ -68,13 +68,21 @@ func (p *Producer) startOnce(ctx context.Context) error {
 	if err := library.Start(); err != nil {
 		return fmt.Errorf("start producer: %w", err)
 	}
+	if !p.take(library) {
+		return errors.Join(errStopped, shutDown(ctx, library.Shutdown))
+	}
+	return nil
+}
+
+// take keeps the started client, unless Stop has come first.
+func (p *Producer) take(library libraryProducer) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopped {
-		return errors.Join(errStopped, library.Shutdown())
+		return false
 	}
 	p.library = library
-	return nil
+	return true
 }
 
 // Ready is nil once Start has succeeded and until Stop.
@@ -150,7 +158,7 @@ func (p *Producer) send(ctx context.Context, m message.Message, level int) (err 
 }
 
 // Stop turns new sends away, waits for those under way until ctx ends, and
-// closes the connections. It may be called at any time, and twice; a producer
+// closes the connections, for which it has a little longer. It may be called at any time, and twice; a producer
 // does not start again.
 func (p *Producer) Stop(ctx context.Context) error {
 	err := p.sends.drain(ctx)
@@ -160,7 +168,7 @@ func (p *Producer) Stop(ctx context.Context) error {
 	p.library, p.stopped = nil, true
 	p.mu.Unlock()
 	if library != nil {
-		err = errors.Join(err, library.Shutdown())
+		err = errors.Join(err, shutDown(ctx, library.Shutdown))
 	}
 	return errors.Join(err, p.admin.Close())
 }

@@ -91,21 +91,29 @@ func (p *TransactionProducer) startOnce(ctx context.Context) error {
 	if err := library.Start(); err != nil {
 		return fmt.Errorf("start transaction producer: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, onlineTimeout)
-	defer cancel()
 	if err := p.warmUp(ctx, library, instance); err != nil {
-		return errors.Join(err, library.Shutdown())
+		return errors.Join(err, shutDown(ctx, library.Shutdown))
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.stopped {
-		return errors.Join(errStopped, library.Shutdown())
+	if !p.take(library) {
+		return errors.Join(errStopped, shutDown(ctx, library.Shutdown))
 	}
-	p.library = library
 	return nil
 }
 
+// take keeps the started client, unless Stop has come first.
+func (p *TransactionProducer) take(library libraryTransactionProducer) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		return false
+	}
+	p.library = library
+	return true
+}
+
 func (p *TransactionProducer) warmUp(ctx context.Context, library libraryTransactionProducer, instance string) error {
+	ctx, cancel := context.WithTimeout(ctx, onlineTimeout)
+	defer cancel()
 	for _, topic := range p.topics {
 		msg := primitive.NewMessage(topic, []byte("{}"))
 		msg.WithProperty(propertyWarmUp, "true")
@@ -263,9 +271,10 @@ func (c *localCall) finish(byListener bool, state message.TransactionState, err 
 }
 
 // Stop turns new half messages and check-backs away, waits until those under way
-// are ended or ctx ends, and closes the connections; half messages that are left
-// are decided by check-back at another process of the group, or at the next. It
-// may be called at any time, and twice; a producer does not start again.
+// are ended or ctx ends, and closes the connections, for which it has a little
+// longer; half messages that are left are decided by check-back at another process
+// of the group, or at the next. It may be called at any time, and twice; a producer
+// does not start again.
 func (p *TransactionProducer) Stop(ctx context.Context) error {
 	err := errors.Join(p.sends.drain(ctx), p.checks.close(ctx))
 	p.mu.Lock()
@@ -273,7 +282,7 @@ func (p *TransactionProducer) Stop(ctx context.Context) error {
 	p.library, p.stopped = nil, true
 	p.mu.Unlock()
 	if library != nil {
-		err = errors.Join(err, library.Shutdown())
+		err = errors.Join(err, shutDown(ctx, library.Shutdown))
 	}
 	return errors.Join(err, p.admin.Close())
 }
