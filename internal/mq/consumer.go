@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"math"
 	"runtime/debug"
 	"strings"
@@ -25,8 +26,8 @@ import (
 const unlimitedAttempts = math.MaxInt32
 
 // settleTime is how long the library needs, after the last callback has
-// returned, to note its result, and the broker to read the offsets that it is
-// told without an answer: there is nothing to wait on.
+// returned, to note its result, and the broker to read what it is told without an
+// answer, offsets and the ends of half messages: there is nothing to wait on.
 const settleTime = 50 * time.Millisecond
 
 // Subscription is what a Consumer consumes and how.
@@ -218,7 +219,11 @@ func (c *Consumer) park(ctx context.Context, m message.Message, why *message.Per
 	}
 	id := strings.Join(m.Keys, " ")
 	if id == "" {
-		id = "message " + m.ID
+		// Message ids repeat: a hash of the body keeps two messages apart, which would
+		// otherwise be one to the parker.
+		hash := fnv.New32a()
+		_, _ = hash.Write(m.Body)
+		id = fmt.Sprintf("message %s/%08x", m.ID, hash.Sum32())
 	}
 	return c.sub.Parker.Park(ctx, message.Parked{Group: c.sub.Group, OrderID: id, Message: m, Reason: why.Reason, Detail: why.Error()})
 }

@@ -90,15 +90,26 @@ func TestWithoutLimitNothingBecomesADeadLetter(t *testing.T) {
 	}
 }
 
-func TestParkedMessageWithoutKeyIsNamedByItsID(t *testing.T) {
+// Message ids repeat, so the id alone would make two messages one.
+func TestParkedMessageWithoutKeyIsNamedByItsIDAndBody(t *testing.T) {
 	c, _ := quiet()
 	parker := &fakeParker{}
 	k, _, _ := consumerOf(t, c, Subscription{Parker: parker,
 		Handler: func(context.Context, message.Message) error { return message.Permanent("BAD", "bad") }})
-	m := received("1")
-	m.RemoveProperty(primitive.PropertyKeys)
-	if _, err := k.onMessages(t.Context(), m); err != nil || parker.parked[0].OrderID != "message 1" {
-		t.Errorf("parked %+v, %v", parker.parked, err)
+	for _, body := range []string{"a", "b", "a"} {
+		m := received("1")
+		m.Body = []byte(body)
+		m.RemoveProperty(primitive.PropertyKeys)
+		if _, err := k.onMessages(t.Context(), m); err != nil {
+			t.Error(err)
+		}
+	}
+	var ids []string
+	for _, p := range parker.parked {
+		ids = append(ids, p.OrderID)
+	}
+	if want := []string{"message 1/e40c292c", "message 1/e70c2de5", "message 1/e40c292c"}; !slices.Equal(ids, want) {
+		t.Errorf("parked as %v, want %v", ids, want)
 	}
 }
 
@@ -299,49 +310,6 @@ func TestConsumerStoppedWhileItStarts(t *testing.T) {
 		if k.Ready() == nil {
 			t.Error("ready after Stop")
 		}
-	})
-}
-
-// A broker that is gone: the library dials it for as long as it likes.
-func TestConsumerStopIsBoundedWhileTheLibraryShutsDown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, _ := quiet()
-		k, library, back := consumerOf(t, c, Subscription{Handler: later})
-		back.set(errors.New("refused"))
-		answers := call(k, received("1"))
-		hangs := make(chan struct{})
-		library.shutdown = func() { <-hangs }
-		stopIsBounded(t, k)
-		synctest.Wait()
-		if len(answers) != 0 {
-			t.Error("the callback has returned before the library gave up its queue")
-		}
-		close(hangs)
-		if got := <-answers; got != (answer{consumer.ConsumeRetryLater, nil}) {
-			t.Errorf("the library is told %v", got)
-		}
-	})
-}
-
-// stopIsBounded stops s, whose library hangs, and wants it back soon after the
-// context has ended.
-func stopIsBounded(t *testing.T, s interface{ Stop(context.Context) error }) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	begin := time.Now()
-	if err := s.Stop(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != time.Second+shutdownGrace {
-		t.Errorf("Stop after %v: %v", time.Since(begin), err)
-	}
-}
-
-func TestProducerStopIsBoundedWhileTheLibraryShutsDown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, _ := quiet()
-		hangs := make(chan struct{})
-		stopIsBounded(t, producerOf(c, &fakeProducer{hangs: hangs}))
-		stopIsBounded(t, transactionsOf(c, forbidden(t), &fakeTransactions{hangs: hangs}))
-		close(hangs)
 	})
 }
 
