@@ -7,8 +7,8 @@ import (
 )
 
 // gate counts the handlers that run, keeps new ones out while their owner stops,
-// and, for a consumer, holds the callbacks that came too late until the library has let go of
-// their queues.
+// and, for a consumer, holds the callbacks that came too late until the library
+// has let go of their queues.
 type gate struct {
 	mu      sync.Mutex
 	running int

@@ -203,8 +203,11 @@ func (p *TransactionProducer) SendInTransaction(ctx context.Context, m message.M
 	select {
 	case <-call.done:
 	case <-ctx.Done():
-		call.finish(false, message.StateRollback, fmt.Errorf("%w: %w: no answer in time: %w", message.ErrNotSent, message.ErrUnavailable, ctx.Err()))
-		<-call.done // a local transaction that has begun keeps to the same deadline
+		call.abandon(fmt.Errorf("%w: %w: no answer in time: %w", message.ErrNotSent, message.ErrUnavailable, ctx.Err()))
+		// A local transaction that has begun cannot be left: whether it commits is the
+		// caller's answer. It has the same deadline, and the wait is as long as the
+		// listener makes of that.
+		<-call.done
 	}
 	return call.state, call.err
 }
@@ -226,13 +229,13 @@ func (p *TransactionProducer) sendHalf(library libraryTransactionProducer, msg *
 	if err == nil {
 		err = fmt.Errorf("%w: the local transaction was not called", message.ErrUnavailable)
 	}
-	// Takes effect only if the listener was not called: then nobody will call it.
-	call.finish(false, message.StateRollback, fmt.Errorf("%w: %w", message.ErrNotSent, err))
+	call.abandon(fmt.Errorf("%w: %w", message.ErrNotSent, err)) // no effect if the listener was called
 }
 
 // localCall hands the caller's context and argument to ExecuteLocalTransaction
-// and its result back. Whoever comes first, the listener or the caller's
-// deadline, decides whether the local transaction runs at all.
+// and its result back. Whoever comes first, the listener with begin or the
+// caller's deadline with abandon, decides whether the local transaction runs at
+// all. After begin only complete ends the call, after abandon nothing begins.
 type localCall struct {
 	ctx     context.Context
 	message message.Message
@@ -258,12 +261,25 @@ func (c *localCall) begin() bool {
 	return true
 }
 
-// finish sets the result once. Others than the listener can do so only before it
-// has begun.
-func (c *localCall) finish(byListener bool, state message.TransactionState, err error) {
+// complete ends a call that has begun with the listener's result.
+func (c *localCall) complete(state message.TransactionState, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended || c.begun && !byListener {
+	c.end(state, err)
+}
+
+// abandon ends a call as rolled back, unless the listener has begun it.
+func (c *localCall) abandon(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.begun {
+		c.end(message.StateRollback, err)
+	}
+}
+
+// end sets the result once; mu is held.
+func (c *localCall) end(state message.TransactionState, err error) {
+	if c.ended {
 		return
 	}
 	c.ended, c.state, c.err = true, state, err
@@ -282,7 +298,14 @@ func (p *TransactionProducer) Stop(ctx context.Context) error {
 	p.library, p.stopped = nil, true
 	p.mu.Unlock()
 	if library != nil {
-		err = errors.Join(err, shutDown(ctx, library.Shutdown))
+		err = errors.Join(err, shutDown(ctx, func() error {
+			// The last half messages' ends are one-way frames, and Shutdown closes the
+			// connection right behind them: with something still unread that is a reset,
+			// and the broker may never see a commit, which its check-back makes good many
+			// seconds later only.
+			time.Sleep(settleTime)
+			return library.Shutdown()
+		}))
 	}
 	return errors.Join(err, p.admin.Close())
 }
@@ -312,7 +335,7 @@ func (l libraryListener) ExecuteLocalTransaction(msg *primitive.Message) primiti
 		defer cancel()
 	}
 	state, err := l.execute(ctx, call)
-	call.finish(true, state, err)
+	call.complete(state, err)
 	return libraryState(state)
 }
 

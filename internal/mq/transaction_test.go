@@ -354,39 +354,6 @@ func TestT12T13CheckBackAnswers(t *testing.T) {
 	}
 }
 
-// A check-back that is being answered needs the database, which is closed after
-// Stop; one that comes later is not answered here any more.
-func TestStopWaitsForCheckBacks(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, _ := quiet()
-		asked, answer := 0, make(chan message.TransactionState)
-		f := &fakeTransactions{}
-		p := transactionsOf(c, &listener{check: func(context.Context, message.Message) message.TransactionState {
-			asked++
-			return <-answer
-		}}, f)
-		first := make(chan primitive.LocalTransactionState, 1)
-		go func() { first <- libraryListener{p}.CheckLocalTransaction(received("1")) }()
-		synctest.Wait()
-		stopped := make(chan error, 1)
-		go func() { stopped <- p.Stop(t.Context()) }()
-		synctest.Wait()
-		if f.down != 0 {
-			t.Error("the client was shut down under a check-back")
-		}
-		if got := (libraryListener{p}).CheckLocalTransaction(received("2")); got != primitive.UnknowState || asked != 1 {
-			t.Errorf("a late check-back was answered %v, and the listener asked %d times", got, asked)
-		}
-		answer <- message.StateCommit
-		if err := <-stopped; err != nil || f.down != 1 {
-			t.Errorf("Stop = %v, %d shutdowns", err, f.down)
-		}
-		if got := <-first; got != primitive.CommitMessageState {
-			t.Errorf("the check-back was answered %v", got)
-		}
-	})
-}
-
 func TestTransactionProducerThatIsNotStarted(t *testing.T) {
 	c, _ := quiet()
 	p := NewTransactionProducer(c, "group", forbidden(t), "topic")
