@@ -19,6 +19,9 @@ RACE_PACKAGES = $(GO) list -f '{{.ImportPath}} {{.Imports}} {{.TestImports}} {{.
 # they write is in .stack/ (STACK_DIR): a second stack needs other ones of each.
 STACK = bash deploy/stack/stack.sh
 
+# Also in a shell that knows a stack, these tests need nothing.
+NO_STACK = env -u ORDERFLOW_TEST_MYSQL -u ORDERFLOW_TEST_NAMESRV
+
 # Runs a command on the stack, and stops what it had to start for it.
 ON_STACK = $(STACK) run
 
@@ -47,10 +50,11 @@ build: ## build the programs into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ $(addprefix ./cmd/,$(PROGRAMS))
 
 test: ## run all tests that need nothing but Go
-	@CGO_ENABLED=0 $(GO) test $(TESTFLAGS) ./...
+	@$(NO_STACK) CGO_ENABLED=0 $(GO) test $(TESTFLAGS) ./...
+	@echo 'not run: what needs MariaDB or RocketMQ; see make test-real' >&2
 
 test-race: ## run them with the race detector (needs a C compiler)
-	@$(GO) test -race $(TESTFLAGS) $$($(RACE_PACKAGES))
+	@$(NO_STACK) $(GO) test -race $(TESTFLAGS) $$($(RACE_PACKAGES))
 
 test-real: ## run all tests on a real broker and a real database (see stack-up)
 	@$(ON_STACK) $(GO) test -count=1 -p 1 -timeout 10m $(TESTFLAGS) ./...

@@ -182,8 +182,10 @@ stop_part() {
     return
   fi
   say "stopping $part (pid $pid)"
-  kill -TERM "$pid" 2>/dev/null || true
+  # More than once: a process that has just been launched ignores the first one.
+  local tick=0
   while part_pid "$part" >/dev/null; do
+    ((tick++ % 10)) || kill -TERM "$pid" 2>/dev/null || true
     if ((SECONDS >= deadline)); then
       say "$part did not stop within $STOP_TIMEOUT s; killing pid $pid"
       kill -KILL "$pid" 2>/dev/null || true

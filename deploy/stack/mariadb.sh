@@ -15,7 +15,6 @@ mariadb_install() {
 mariadb_start() {
   local address="$HOST:$MYSQL_PORT" as_user=()
   is_running_at mariadb "$address" && return
-  require_free_port "$MYSQL_PORT" STACK_MYSQL_PORT mariadb
   # The kernel's limit for a socket's path; mariadbd itself reports it obscurely.
   ((${#MARIADB_SOCKET} < 108)) || die "path too long for a socket: $MARIADB_SOCKET (set STACK_DIR to a shorter one)"
   # mariadbd refuses to run as root unless told to.

@@ -69,7 +69,6 @@ launch_java() {
 namesrv_start() {
   local address="$HOST:$NAMESRV_PORT"
   is_running_at namesrv "$address" && return
-  require_free_port "$NAMESRV_PORT" STACK_NAMESRV_PORT namesrv
   render "$HERE/rocketmq/namesrv.conf.in" "$STACK_DIR/conf/namesrv.conf" HOST="$HOST" PORT="$NAMESRV_PORT"
   launch_java namesrv "$address" org.apache.rocketmq.namesrv.NamesrvStartup -Xms128m -Xmx256m
 }
@@ -84,11 +83,8 @@ namesrv_ready() {
 # The name server belongs to the broker's address: the broker would go on
 # registering at the old one.
 broker_start() {
-  local address="$HOST:$BROKER_PORT (registered at $HOST:$NAMESRV_PORT)" port
+  local address="$HOST:$BROKER_PORT (registered at $HOST:$NAMESRV_PORT)"
   is_running_at broker "$address" && return
-  for port in "$BROKER_PORT" $((BROKER_PORT - 2)) $((BROKER_PORT + 1)); do
-    require_free_port "$port" STACK_BROKER_PORT broker
-  done
   # Rendered, because "mqadmin updateBrokerConfig" writes into the file it was given.
   render "$HERE/rocketmq/broker.conf.in" "$STACK_DIR/conf/broker.conf" \
     HOST="$HOST" PORT="$BROKER_PORT" NAMESRV_PORT="$NAMESRV_PORT" STORE="$ROCKETMQ_DATA/store"

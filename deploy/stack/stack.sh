@@ -12,10 +12,22 @@ HERE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
 
 readonly PARTS=(mariadb namesrv broker)
 
+# Before anything is downloaded or started.
+check_ports_are_free() {
+  local port
+  part_pid mariadb >/dev/null || require_free_port "$MYSQL_PORT" STACK_MYSQL_PORT mariadb
+  part_pid namesrv >/dev/null || require_free_port "$NAMESRV_PORT" STACK_NAMESRV_PORT namesrv
+  if part_pid broker >/dev/null; then return; fi
+  for port in "$BROKER_PORT" $((BROKER_PORT - 2)) $((BROKER_PORT + 1)); do
+    require_free_port "$port" STACK_BROKER_PORT broker
+  done
+}
+
 # Only what is missing is started, so this is also the repair after one part died.
 # MariaDB boots while RocketMQ does; the broker needs the name server first.
 stack_up() {
   check_ports
+  check_ports_are_free
   mkdir -p "$STACK_DIR"/{conf,data,jars,log}
   mariadb_install
   rocketmq_install
@@ -60,23 +72,42 @@ stack_status() {
 
 # stack_run COMMAND...  runs a command on the stack, and stops what it had to
 # start for that: who had the stack running keeps it, who had not is left alone.
+# However it ends: the command fails, a part does not start, a signal, a terminal
+# or a pipe that goes away.
 stack_run() {
-  local part started=() code=0
+  local part code=0
   (($# > 0)) || die "usage: stack.sh run COMMAND..."
   for part in broker namesrv mariadb; do
-    part_pid "$part" >/dev/null || started+=("$part")
+    part_pid "$part" >/dev/null || STARTED_HERE+=("$part")
   done
+  trap stop_what_was_started EXIT
+  # Without a command a signal ends this shell, and so starts the clean-up.
+  trap 'exit 130' HUP INT TERM PIPE
   take_lock
   stack_up >&2
   exec 9>&- # others may use the stack meanwhile
   eval "$(stack_env)"
-  trap : INT TERM # the command gets the signal too; wait for it, then clean up
+  # The command gets a terminal's signals too, and ends by itself: wait for it.
+  trap : HUP INT TERM PIPE
   "$@" || code=$?
-  ((${#started[@]} == 0)) || take_lock
-  for part in "${started[@]}"; do
+  exit "$code"
+}
+
+STARTED_HERE=() # the parts that did not run before stack_run
+
+# shellcheck disable=SC2317 # called by the trap
+stop_what_was_started() {
+  local code=$? part
+  trap '' HUP INT TERM PIPE # one more Ctrl-C must not leave half of it running
+  set +e                    # nor a terminal or a pipe that nobody reads any more
+  if ((${#STARTED_HERE[@]})); then
+    say "stopping what was started; that takes about 15 s"
+    take_lock
+  fi
+  for part in "${STARTED_HERE[@]}"; do
     stop_part "$part"
   done
-  return "$code"
+  exit "$code"
 }
 
 # For shells and other make targets. ORDERFLOW_STACK_* are bare addresses and

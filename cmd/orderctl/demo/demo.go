@@ -35,7 +35,8 @@ type Command struct {
 // Run is the command. The error says which scene failed, or which sum does not
 // hold; nothing that the demo started is left running.
 func (c Command) Run(ctx context.Context, out cli.Output) (err error) {
-	if c.Logs == "" {
+	temporary := c.Logs == ""
+	if temporary {
 		if c.Logs, err = os.MkdirTemp("", "orderflow-demo-"); err != nil {
 			return fmt.Errorf("make folder for the logs: %w", err)
 		}
@@ -46,8 +47,11 @@ func (c Command) Run(ctx context.Context, out cli.Output) (err error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 		defer cancel()
 		err = errors.Join(err, s.close(ctx))
-		if err != nil {
+		switch {
+		case err != nil:
 			s.story.say("the services' logs are in " + c.Logs)
+		case temporary:
+			err = os.RemoveAll(c.Logs)
 		}
 	}()
 	s.story.title(fmt.Sprintf("orderflow: RocketMQ at %s, %s, payment window %s",

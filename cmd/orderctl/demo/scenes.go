@@ -111,7 +111,9 @@ func decoupled(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	s.story.say("the order is taken all the same; its event waits in the broker")
+	if err := s.stillPlaced(ctx, o.GetOrderId()); err != nil {
+		return err
+	}
 	if err := s.startInventory(ctx); err != nil {
 		return err
 	}
@@ -126,6 +128,19 @@ func decoupled(ctx context.Context, s *stage) error {
 		return err
 	}
 	return s.showStock(ctx, sku)
+}
+
+// stillPlaced looks at an order that nobody can have reserved.
+func (s *stage) stillPlaced(ctx context.Context, id string) error {
+	answer, err := s.orders.GetOrder(ctx, &orderv1.GetOrderRequest{OrderId: id})
+	if err != nil {
+		return err
+	}
+	if answer.GetOrder().GetStatus() != orderv1.OrderStatus_ORDER_STATUS_PLACED {
+		return errors.New("the order is not PLACED: another inventory-srv is connected to this broker")
+	}
+	s.story.step("the order is taken all the same; its event waits", status(answer.GetOrder())+", stock "+stockState(answer.GetOrder()))
+	return nil
 }
 
 // audit compares every SKU with what the scenes must have left behind.
