@@ -13,7 +13,6 @@ import (
 
 	"github.com/apache/rocketmq-client-go/v2/consumer"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
-	"github.com/cenkalti/backoff/v5"
 
 	"orderflow/internal/mq/message"
 )
@@ -189,7 +188,8 @@ func (c *Consumer) settle(msg *primitive.MessageExt) bool {
 	}
 	defer c.gate.leave()
 	m := incoming(msg)
-	return c.attempt(m) == nil || c.sendBack(msg, m)
+	err := c.attempt(m)
+	return err == nil || c.sendBack(msg, m, err)
 }
 
 // attempt runs the handler, and parks m if that is what it asks for.
@@ -226,34 +226,6 @@ func (c *Consumer) park(ctx context.Context, m message.Message, why *message.Per
 		id = fmt.Sprintf("message %s/%08x", m.ID, hash.Sum32())
 	}
 	return c.sub.Parker.Park(ctx, message.Parked{Group: c.sub.Group, OrderID: id, Message: m, Reason: why.Reason, Detail: why.Error()})
-}
-
-// sendBack asks the broker to deliver the message again later, and goes on
-// asking until the broker has said yes: until then the message is held here, and
-// its queue's offset with it.
-func (c *Consumer) sendBack(msg *primitive.MessageExt, m message.Message) bool {
-	request := SendBackRequest{
-		Group: c.sub.Group, Topic: msg.Topic, BrokerName: msg.Queue.BrokerName,
-		CommitLogOffset: msg.CommitLogOffset, MessageID: msg.MsgId, MaxAttempts: c.sub.MaxAttempts,
-	}
-	pauses := &backoff.ExponentialBackOff{
-		InitialInterval: 200 * time.Millisecond, RandomizationFactor: 0.3, Multiplier: 1.6, MaxInterval: 5 * time.Second,
-	}
-	pauses.Reset()
-	for {
-		ctx, cancel := context.WithTimeout(c.work, 3*time.Second)
-		err := c.back(ctx, request)
-		cancel()
-		if err == nil {
-			return true
-		}
-		c.client.logger().Warn("cannot send message back, holding it", "group", c.sub.Group, "message_id", m.ID, "error", err)
-		select {
-		case <-c.gate.closing():
-			return false
-		case <-time.After(pauses.NextBackOff()):
-		}
-	}
 }
 
 // Stop lets running handlers finish until ctx ends, takes the consumer out of

@@ -168,24 +168,6 @@ func call(k *Consumer, messages ...*primitive.MessageExt) <-chan answer {
 
 func later(context.Context, message.Message) error { return errors.New("later") }
 
-func TestMessageThatTheBrokerRefusesIsHeldUntilItAgrees(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c, _ := quiet()
-		k, _, back := consumerOf(t, c, Subscription{Handler: later})
-		back.set(errors.New("refused"))
-		answers := call(k, received("1"))
-		time.Sleep(time.Hour) // of the bubble's clock
-		synctest.Wait()
-		if len(answers) != 0 || back.count() < 500 {
-			t.Fatalf("answered %d times after %d refusals", len(answers), back.count())
-		}
-		back.set(nil)
-		if got := <-answers; got != (answer{consumer.ConsumeSuccess, nil}) || len(back.granted) != 1 {
-			t.Errorf("the library is told %v, sent back %v", got, back.granted)
-		}
-	})
-}
-
 // Success would acknowledge a message that nobody has handled; "later" would
 // have the library send it back unchecked, while the queue is still its own.
 func TestHeldMessageIsLetGoAfterTheQueueIs(t *testing.T) {

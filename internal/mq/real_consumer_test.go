@@ -193,6 +193,37 @@ func TestMessageWhoseSendBackIsRefusedIsHeldAndComesAgain(t *testing.T) {
 	box.wait(t, "the held message", withKey("k"))
 }
 
+// Nobody brings the group back: the message must not hold up its queue for ever.
+func TestMessageWhoseSendBackIsRefusedForGoodIsParked(t *testing.T) {
+	r := newReal(t, "NORMAL")
+	entered, proceed := make(chan struct{}), make(chan struct{})
+	parked := make(chan struct{})
+	parker := &fakeParker{park: func() error { close(parked); return nil }}
+	k := start(t, NewConsumer(r.client, Subscription{Group: r.group, Topic: r.topic, Parker: parker,
+		Handler: func(context.Context, message.Message) error {
+			close(entered)
+			<-proceed
+			return errors.New("later")
+		}}))
+	r.send(t, "k")
+	<-entered
+	if err := r.admin.DeleteGroup(t.Context(), r.group); err != nil {
+		t.Fatal(err)
+	}
+	close(proceed)
+	select {
+	case <-parked:
+	case <-time.After(time.Minute):
+		t.Fatal("not parked")
+	}
+	r.ensureGroup(t)
+	stop(t, k)
+	if len(parker.parked) != 1 || parker.parked[0].Reason != ReasonCannotSendBack {
+		t.Errorf("parked %+v", parker.parked)
+	}
+	r.settled(t)
+}
+
 func TestConsumerGetsItsTagsOnly(t *testing.T) {
 	r := newNames(t)
 	r.ensureTopic(t, "NORMAL", 1) // one queue, so that the last message comes last
