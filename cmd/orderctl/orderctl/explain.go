@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
@@ -18,6 +19,9 @@ func explain(err error) string {
 		return err.Error()
 	}
 	st := answer.GRPCStatus()
+	if st.Code() == codes.Unavailable && len(st.Details()) == 0 { // not from a service: there is none
+		return "the service does not answer; is it running, and is --order-service or --inventory-service right?\n  " + st.Message()
+	}
 	text := fmt.Sprintf("%s: %s", st.Code(), st.Message())
 	var more []string
 	for _, detail := range st.Details() {
@@ -26,7 +30,9 @@ func explain(err error) string {
 			text = fmt.Sprintf("%s (%s): %s", st.Code(), d.GetReason(), st.Message())
 		case *errdetails.BadRequest:
 			for _, f := range d.GetFieldViolations() {
-				more = append(more, fmt.Sprintf("  %s: %s", f.GetField(), f.GetDescription()))
+				line := f.GetField() + ": " + f.GetDescription()
+				text = strings.TrimSuffix(text, ": "+line) // where the message is the one violation
+				more = append(more, "  "+line)
 			}
 		case *errdetails.RetryInfo:
 			more = append(more, fmt.Sprintf("  repeat the call in %v", d.GetRetryDelay().AsDuration()))

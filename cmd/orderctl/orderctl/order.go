@@ -17,11 +17,11 @@ import (
 // CreateOrder places an order.
 type CreateOrder struct {
 	Orders
-	Customer string        `env:"-" required:"" help:"Who orders."`
-	Currency string        `env:"-" required:"" placeholder:"EUR" help:"ISO 4217 code of the prices."`
-	Line     []Line        `env:"-" required:"" sep:"none" placeholder:"SKU:QUANTITY:PRICE" help:"A line, with the price of one unit in minor units (cents). Can be repeated."`
-	Key      string        `env:"-" help:"Idempotency key; a call that is repeated with it gives the first answer. Made and printed if missing."`
-	Window   time.Duration `env:"-" help:"How long the customer has to pay, as the broker can deliver it (such as 30m). The service's default if missing."`
+	Customer string         `env:"-" required:"" help:"Who orders."`
+	Currency string         `env:"-" required:"" placeholder:"EUR" help:"ISO 4217 code of the prices."`
+	Line     []Line         `env:"-" required:"" sep:"none" placeholder:"SKU:QUANTITY:PRICE" help:"A line, with the price of one unit in minor units (cents). Can be repeated."`
+	Key      string         `env:"-" help:"Idempotency key; a call that is repeated with it gives the first answer. Made and printed if missing."`
+	Window   *time.Duration `env:"-" placeholder:"DURATION" help:"How long the customer has to pay, as the broker can deliver it (such as 30m). The service's default if missing."`
 }
 
 // Line is SKU:QUANTITY:PRICE on the command line.
@@ -39,11 +39,11 @@ func (l *Line) UnmarshalText(text []byte) error {
 	}
 	quantity, err := strconv.ParseInt(parts[n-2], 10, 64)
 	if err != nil {
-		return fmt.Errorf("quantity in %q must be a whole number", text)
+		return fmt.Errorf("quantity in %q must be a whole number of 64 bits", text)
 	}
 	price, err := strconv.ParseInt(parts[n-1], 10, 64)
 	if err != nil {
-		return fmt.Errorf("price in %q must be a whole number of minor units", text)
+		return fmt.Errorf("price in %q must be a whole number of minor units, of 64 bits", text)
 	}
 	*l = Line{SKU: strings.Join(parts[:n-2], ":"), Quantity: quantity, Price: price}
 	return nil
@@ -57,8 +57,8 @@ func (c CreateOrder) Run(ctx context.Context, out cli.Output) error {
 	for _, l := range c.Line {
 		req.Lines = append(req.Lines, &orderv1.OrderLine{Sku: l.SKU, Quantity: l.Quantity, UnitPriceMinor: l.Price})
 	}
-	if c.Window != 0 {
-		req.PaymentWindow = durationpb.New(c.Window)
+	if c.Window != nil {
+		req.PaymentWindow = durationpb.New(*c.Window)
 	}
 	return c.call(ctx, func(ctx context.Context, orders orderv1.OrderServiceClient) error {
 		resp, err := orders.CreateOrder(ctx, req)
