@@ -1,14 +1,11 @@
 package ordersrv
 
 import (
-	"context"
 	"io"
 	"log/slog"
-	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -18,12 +15,10 @@ import (
 
 	orderv1 "orderflow/api/proto/order/v1"
 	"orderflow/internal/assembly"
+	"orderflow/internal/assembly/assemblytest"
 	"orderflow/internal/cli"
 	"orderflow/internal/clock"
 )
-
-// nowhere is an address where nothing listens.
-const nowhere = "127.0.0.1:1"
 
 // config is a service on a database of its own and without a broker.
 func config(t *testing.T, flags ...string) Config {
@@ -31,7 +26,7 @@ func config(t *testing.T, flags ...string) Config {
 	database := "sqlite:" + filepath.Join(t.TempDir(), "orders.db")
 	c, err := ParseConfig(append([]string{
 		"--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0",
-		"--database-url=" + database, "--name-servers=" + nowhere,
+		"--database-url=" + database, "--name-servers=" + assemblytest.Nowhere,
 	}, flags...)...)
 	if err != nil {
 		t.Fatal(err)
@@ -57,61 +52,12 @@ func assemble(t *testing.T, c Config) *App {
 	return app
 }
 
-// start runs the service; stop ends it as SIGTERM does and returns what Run did.
-func start(t *testing.T, app *App) (stop func() error) {
-	t.Helper()
-	ctx, sigterm := context.WithCancel(t.Context())
-	result := make(chan error, 1)
-	go func() { result <- app.Run(ctx) }()
-	return func() error {
-		sigterm()
-		select {
-		case err := <-result:
-			return err
-		case <-time.After(30 * time.Second):
-			t.Fatal("the service does not stop")
-			return nil
-		}
-	}
-}
-
-func readyz(t *testing.T, app *App) (code int, text string) {
-	t.Helper()
-	resp, err := http.Get("http://" + app.AdminAddr() + "/readyz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, strings.TrimSpace(string(body))
-}
-
-// awaitReadyz waits until what /readyz says is as wanted.
-func awaitReadyz(t *testing.T, app *App, wanted func(text string) bool) {
-	t.Helper()
-	deadline := time.After(20 * time.Second)
-	for {
-		_, text := readyz(t, app)
-		if wanted(text) {
-			return
-		}
-		select {
-		case <-deadline:
-			t.Fatalf("readyz says %q", text)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
 func TestWithoutBrokerItAnswersWhatItCan(t *testing.T) {
 	c := config(t)
 	migrate(t, c)
 	app := assemble(t, c)
-	stop := start(t, app)
-	awaitReadyz(t, app, func(text string) bool {
+	stop := assemblytest.Start(t, app)
+	assemblytest.AwaitReadyz(t, app, func(text string) bool {
 		red := strings.HasPrefix(text, "not ready: ") && strings.Contains(text, "topic order-events") &&
 			strings.Contains(text, "producer order-srv-transactions") && strings.Contains(text, "payment window")
 		return red && !strings.Contains(text, "schema") && !strings.Contains(text, "database")
@@ -151,9 +97,9 @@ func TestSchemaThatIsTooOldEndsTheService(t *testing.T) {
 }
 
 func TestDatabaseThatIsDownIsWaitedFor(t *testing.T) {
-	app := assemble(t, config(t, "--database-url=mysql://u:p@tcp("+nowhere+")/orders"))
-	stop := start(t, app)
-	awaitReadyz(t, app, func(text string) bool {
+	app := assemble(t, config(t, "--database-url=mysql://u:p@tcp("+assemblytest.Nowhere+")/orders"))
+	stop := assemblytest.Start(t, app)
+	assemblytest.AwaitReadyz(t, app, func(text string) bool {
 		return strings.Contains(text, "database") && strings.Contains(text, "schema")
 	})
 	if err := stop(); err != nil {
