@@ -110,9 +110,7 @@ stop_what_was_started() {
   exit "$code"
 }
 
-# For shells and other make targets. ORDERFLOW_STACK_* are bare addresses and
-# DSNs, to which a driver adds its own parameters; the rest is read by the
-# programs and by the tests.
+# For shells and other make targets: what the programs and the tests read.
 stack_env() {
   local mysql="$HOST:$MYSQL_PORT" namesrv="$HOST:$NAMESRV_PORT"
   local order="mysql://order_srv:order_srv@tcp($mysql)/orderflow_order"
@@ -123,11 +121,6 @@ export ORDER_DATABASE_URL='$order' ORDERCTL_ORDER_DATABASE_URL='$order'
 export INVENTORY_DATABASE_URL='$inventory' ORDERCTL_INVENTORY_DATABASE_URL='$inventory'
 export ORDERFLOW_TEST_NAMESRV='$namesrv'
 export ORDERFLOW_TEST_MYSQL='mysql://orderflow_test:orderflow_test@tcp($mysql)/'
-export ORDERFLOW_STACK_NAMESRV='$HOST:$NAMESRV_PORT'
-export ORDERFLOW_STACK_BROKER='$HOST:$BROKER_PORT'
-export ORDERFLOW_STACK_MYSQL='orderflow_test:orderflow_test@tcp($HOST:$MYSQL_PORT)/'
-export ORDERFLOW_STACK_MYSQL_ORDER='order_srv:order_srv@tcp($HOST:$MYSQL_PORT)/orderflow_order'
-export ORDERFLOW_STACK_MYSQL_INVENTORY='inventory_srv:inventory_srv@tcp($HOST:$MYSQL_PORT)/orderflow_inventory'
 END
 }
 

@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -132,7 +133,7 @@ type identified interface {
 
 func decode[E identified](tag Tag, tags []Tag, body []byte, empty func() E) ([]Item[E], rawEnvelope, error) {
 	var envelope rawEnvelope
-	if !known(tag, tags) {
+	if !slices.Contains(tags, tag) {
 		return nil, envelope, undecodable(ReasonUnknownTag, "tag %q is none of %v", tag, tags)
 	}
 	if err := json.Unmarshal(body, &envelope); err != nil {

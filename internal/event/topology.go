@@ -3,8 +3,6 @@
 // apart again.
 package event
 
-import "slices"
-
 // Tag says what happened to the orders of a message. Every tag belongs to one
 // topic.
 type Tag string
@@ -91,8 +89,6 @@ func (n Names) ConsumerGroups() []string {
 	return []string{n.InventoryOrderEvents, n.InventoryOrderTimeouts, n.OrderStockEvents}
 }
 
-// orderTags, timeoutTags and stockTags are the tags of each envelope.
+// orderTags and stockTags are the tags of the envelopes that have several.
 func orderTags() []Tag { return []Tag{TagCreated, TagPaid, TagClosed} }
 func stockTags() []Tag { return []Tag{TagReserved, TagRejected, TagReleased, TagSold} }
-
-func known(tag Tag, tags []Tag) bool { return slices.Contains(tags, tag) }
