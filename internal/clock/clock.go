@@ -85,3 +85,73 @@ func (m *Manual) Waiting() int {
 	defer m.mu.Unlock()
 	return len(m.timers)
 }
+
+// Ahead is the machine's clock, ahead of it by what it was advanced: time passes
+// by itself and can be pushed. It is safe for concurrent use.
+type Ahead struct {
+	mu     sync.Mutex
+	offset time.Duration
+	timers map[*aheadTimer]struct{}
+}
+
+type aheadTimer struct {
+	at   time.Time // on this clock
+	c    chan time.Time
+	real *time.Timer
+}
+
+// NewAhead returns a clock that shows the machine's time until it is advanced.
+func NewAhead() *Ahead { return &Ahead{timers: make(map[*aheadTimer]struct{})} }
+
+// Now is the machine's time and what the clock was advanced by.
+func (a *Ahead) Now() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.now()
+}
+
+func (a *Ahead) now() time.Time { return time.Now().Add(a.offset) }
+
+// After returns a channel that receives once d has passed on this clock.
+func (a *Ahead) After(d time.Duration) <-chan time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t := &aheadTimer{at: a.now().Add(d), c: make(chan time.Time, 1)}
+	if d <= 0 {
+		t.c <- t.at
+		return t.c
+	}
+	a.timers[t] = struct{}{}
+	t.real = time.AfterFunc(d, func() { a.fire(t) })
+	return t.c
+}
+
+func (a *Ahead) fire(t *aheadTimer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.fireLocked(t)
+}
+
+// fireLocked fires a timer once.
+func (a *Ahead) fireLocked(t *aheadTimer) {
+	if _, waiting := a.timers[t]; waiting {
+		delete(a.timers, t)
+		t.real.Stop()
+		t.c <- a.now()
+	}
+}
+
+// Advance moves the clock forward by d and fires every timer that is due.
+func (a *Ahead) Advance(d time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.offset += d
+	now := a.now()
+	for t := range a.timers {
+		if left := t.at.Sub(now); left > 0 {
+			t.real.Reset(left)
+			continue
+		}
+		a.fireLocked(t)
+	}
+}

@@ -108,3 +108,47 @@ func TestSystem(t *testing.T) {
 		t.Errorf("fired after %s", at.Sub(before))
 	}
 }
+
+func TestAheadShowsTheMachinesTimeAndWhatItWasAdvancedBy(t *testing.T) {
+	t.Parallel()
+	c := clock.NewAhead()
+	before := time.Now()
+	c.Advance(time.Hour)
+	if got := c.Now(); got.Before(before.Add(time.Hour)) || got.After(time.Now().Add(time.Hour)) {
+		t.Errorf("Now = %v after an hour's push at %v", got, before)
+	}
+}
+
+func TestAheadFiresWhatIsDueAndNothingElse(t *testing.T) {
+	t.Parallel()
+	c := clock.NewAhead()
+	soon, later, atOnce := c.After(time.Minute), c.After(time.Hour), c.After(0)
+	<-atOnce
+	c.Advance(time.Minute)
+	if at := <-soon; at.Before(time.Now().Add(time.Minute - time.Second)) {
+		t.Errorf("the timer fired with %v, which is before it is due", at)
+	}
+	select {
+	case at := <-later:
+		t.Fatalf("the later timer fired at %v", at)
+	default:
+	}
+	c.Advance(time.Hour)
+	<-later
+}
+
+func TestAheadTimersAlsoFireByThemselves(t *testing.T) {
+	t.Parallel()
+	c := clock.NewAhead()
+	begin := time.Now()
+	pushed := c.After(time.Hour + 20*time.Millisecond)
+	<-c.After(10 * time.Millisecond)
+	if passed := time.Since(begin); passed < 10*time.Millisecond {
+		t.Errorf("fired after %v", passed)
+	}
+	c.Advance(time.Hour) // what is left of it passes by itself
+	<-pushed
+	if passed := time.Since(begin); passed < 20*time.Millisecond {
+		t.Errorf("fired after %v", passed)
+	}
+}
