@@ -156,10 +156,23 @@ func (r *reader) uint(size int) uint32 {
 	return binary.BigEndian.Uint32(word[:])
 }
 
-// bytes takes a length of the size and that many bytes.
+// int64 takes a number of 8 bytes.
+func (r *reader) int64() int64 {
+	word := r.take(8)
+	if word == nil {
+		return 0
+	}
+	return int64(binary.BigEndian.Uint64(word))
+}
+
+// bytes takes a length of 1, 2 or 4 bytes, all of them signed, and that many
+// bytes.
 func (r *reader) bytes(size int) []byte {
 	length := int(int32(r.uint(size)))
-	if size == 2 {
+	switch size {
+	case 1:
+		length = int(int8(length))
+	case 2:
 		length = int(int16(length))
 	}
 	return r.take(length)
