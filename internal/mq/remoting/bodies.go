@@ -1,9 +1,6 @@
 package remoting
 
-import (
-	"encoding/json"
-	"fmt"
-)
+import "encoding/json"
 
 // ClusterInfo is the answer to RequestClusterInfo.
 type ClusterInfo struct {
@@ -105,59 +102,4 @@ type Connection struct {
 	Addr     string `json:"clientAddr"`
 	Language string `json:"language"`
 	Version  int    `json:"version"`
-}
-
-// DecodeBody parses a JSON body. The Java servers write maps whose keys are
-// numbers without quotes, {0:"10.0.0.1:10911"}; it understands that, too.
-func DecodeBody(body []byte, into any) error {
-	if err := json.Unmarshal(quoteKeys(body), into); err != nil {
-		return fmt.Errorf("%w: body: %w", ErrMalformed, err)
-	}
-	return nil
-}
-
-// quoteKeys puts quotes around the keys that are bare numbers.
-func quoteKeys(body []byte) []byte {
-	out := make([]byte, 0, len(body)+16)
-	inString, atKey := false, false
-	for i := 0; i < len(body); i++ {
-		b := body[i]
-		switch {
-		case inString && b == '\\' && i+1 < len(body):
-			out = append(out, b)
-			i++
-			b = body[i]
-		case b == '"':
-			inString, atKey = !inString, false
-		case inString || b == ' ' || b == '\t' || b == '\n' || b == '\r':
-		case b == '{' || b == ',':
-			atKey = true
-		case atKey:
-			atKey = false
-			if end := bareKey(body, i); end > i {
-				out = append(out, '"')
-				out = append(out, body[i:end]...)
-				out = append(out, '"')
-				i = end - 1
-				continue
-			}
-		}
-		out = append(out, b)
-	}
-	return out
-}
-
-// bareKey returns the end of the number at i if it is followed by a colon.
-func bareKey(body []byte, i int) int {
-	end := i
-	if body[end] == '-' {
-		end++
-	}
-	for end < len(body) && body[end] >= '0' && body[end] <= '9' {
-		end++
-	}
-	if end < len(body) && body[end] == ':' {
-		return end
-	}
-	return i
 }

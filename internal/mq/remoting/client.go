@@ -2,6 +2,7 @@ package remoting
 
 import (
 	"context"
+	"crypto/tls"
 	"sync"
 	"time"
 )
@@ -16,6 +17,8 @@ const (
 type Options struct {
 	DialTimeout time.Duration // 0 means DefaultDialTimeout
 	CallTimeout time.Duration // 0 means DefaultCallTimeout; it includes the dial
+	Credentials Credentials   // every request is signed with them, unless they are zero
+	TLS         *tls.Config   // connections are encrypted, unless it is nil
 }
 
 // Client calls any number of servers. It keeps one connection to each and dials
@@ -55,6 +58,9 @@ func (c *Client) Call(ctx context.Context, addr string, cmd Command) (Command, e
 	if err != nil {
 		return Command{}, err
 	}
+	if signer := c.options.Credentials; signer != (Credentials{}) {
+		Sign(&cmd, signer.AccessKey, signer.SecretKey)
+	}
 	return conn.Call(ctx, cmd)
 }
 
@@ -79,7 +85,7 @@ func (c *Client) connect(ctx context.Context, addr string) (*Conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.options.DialTimeout)
 	defer cancel()
-	conn, err := Dial(ctx, addr)
+	conn, err := c.dial(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +98,13 @@ func (c *Client) connect(ctx context.Context, addr string) (*Conn, error) {
 	}
 	p.conn = conn
 	return conn, nil
+}
+
+func (c *Client) dial(ctx context.Context, addr string) (*Conn, error) {
+	if c.options.TLS != nil {
+		return DialTLS(ctx, addr, c.options.TLS)
+	}
+	return Dial(ctx, addr)
 }
 
 func (c *Client) peer(addr string) (*peer, error) {

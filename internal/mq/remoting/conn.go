@@ -3,6 +3,7 @@ package remoting
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -51,7 +52,21 @@ type Conn struct {
 
 // Dial connects to the address, which may have a host name.
 func Dial(ctx context.Context, addr string) (*Conn, error) {
-	var dialer net.Dialer
+	return dial(ctx, new(net.Dialer), addr)
+}
+
+// DialTLS connects as Dial does, and encrypts. If the configuration names no
+// server, the certificate must be for the host of the address.
+func DialTLS(ctx context.Context, addr string, config *tls.Config) (*Conn, error) {
+	return dial(ctx, &tls.Dialer{Config: config}, addr)
+}
+
+// contextDialer is a net.Dialer or a tls.Dialer.
+type contextDialer interface {
+	DialContext(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+func dial(ctx context.Context, dialer contextDialer, addr string) (*Conn, error) {
 	nc, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, &TransportError{Op: "dial", Addr: addr, Err: err}
@@ -81,7 +96,7 @@ func (c *Conn) Call(ctx context.Context, cmd Command) (Command, error) {
 	cmd.Opaque = c.register(reply)
 	defer c.forget(cmd.Opaque)
 	cmd.Flag &^= FlagResponse | FlagOneWay
-	frame, err := AppendCommand(nil, cmd)
+	frame, err := AppendCommand(make([]byte, 0, initialFrame+len(cmd.Body)), cmd)
 	if err != nil {
 		return Command{}, err
 	}
