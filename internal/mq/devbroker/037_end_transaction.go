@@ -1,0 +1,52 @@
+package devbroker
+
+import (
+	"orderflow/internal/mq/remoting"
+)
+
+// EndTransaction (37) decides about a half message, or answers a check-back.
+//
+// Asked by: transaction producers; the clients do not wait for the answer.
+// Fields:   producerGroup, tranStateTableOffset (in the queue of half messages), commitLogOffset,
+//
+//	commitOrRollback (8 commit, 12 rollback, 0 not known), fromTransactionCheck.
+//
+// Answers:  0; 1 no such half message, or of another group or offset; 604 too late for the immunity
+//
+//	that the message asked for. None at all for "not known".
+//
+// Differs:  a half message is decided once: the second time it is no more found. The real broker
+//
+//	delivers it again, see WithRepeatedCommits.
+func (b *Broker) endTransaction(r *request) (*response, error) {
+	group, offset, physical := r.text("producerGroup"), r.integer("tranStateTableOffset"), r.integer("commitLogOffset")
+	decision, checked := r.integer("commitOrRollback"), r.boolean("fromTransactionCheck")
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	if checked {
+		b.checks.close(physical)
+	}
+	if decision != remoting.SysCommit && decision != remoting.SysRollback {
+		return nil, nil
+	}
+	e := b.find(physical)
+	if e == nil || b.halves[physical] == nil {
+		return nil, refuse(remoting.ResponseSystemError, "Find prepared transaction message failed")
+	}
+	m := e.message()
+	immune := immunity(m.Properties)
+	switch {
+	case remoting.Property(m.Properties, remoting.PropertyCheckImmunity) != "" && !checked && r.now-m.BornAt > immune:
+		return nil, refuse(remoting.ResponseIllegalOperation, "later than the check immunity: the check-back decides")
+	case remoting.Property(m.Properties, remoting.PropertyProducerGroup) != group:
+		return nil, refuse(remoting.ResponseSystemError, "The producer group wrong")
+	case e.offset != offset:
+		return nil, refuse(remoting.ResponseSystemError, "The transaction state table offset wrong")
+	}
+	if decision == remoting.SysCommit {
+		return &response{}, b.commit(m, e)
+	}
+	b.endHalf(m, e)
+	return &response{}, nil
+}

@@ -1,0 +1,192 @@
+package devbroker
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+
+	"orderflow/internal/mq/devbroker/wal"
+	"orderflow/internal/mq/remoting"
+)
+
+// The names that the broker and its cluster give themselves.
+const (
+	brokerName  = "devbroker"
+	clusterName = "DefaultCluster"
+)
+
+// ErrClosed is the error of a Restart after Close.
+var ErrClosed = errors.New("the broker is closed")
+
+// Broker is a name server and a broker on one port. It is safe for concurrent use.
+type Broker struct {
+	settings settings
+	services map[int]service // by request code
+
+	advancing sync.Mutex // one Advance at a time
+
+	mu sync.Mutex // guards all that follows, and what it points to
+
+	addr     netip.AddrPort
+	listener net.Listener // nil when it does not run
+	closed   bool
+	conns    map[*conn]bool
+	serving  sync.WaitGroup // its connections, and who accepts them
+	endTimer chan struct{}  // closed to end the goroutine of the schedule
+
+	*state             // topics, messages, groups: what is kept
+	journal   *wal.Log // nil in memory
+	written   []byte   // changes that belong to the next record of the journal
+	position  wal.Position
+	recording bool // false while the journal is replayed
+
+	schedule schedule   // what is due when
+	checks   checkBacks // half messages that are being asked about
+	faults   faults
+	readOnly bool
+
+	producers map[string]map[string]*member // by group and client id
+	rotation  int                           // whom to ask next
+	random    int                           // which queue is next when the client leaves it open
+}
+
+// Start starts a broker. It listens when Start returns.
+func Start(options ...Option) (*Broker, error) {
+	s, err := newSettings(options)
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{settings: s, services: services()}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.open(); err != nil {
+		return nil, err
+	}
+	if err := b.listen(s.listen); err != nil {
+		return nil, errors.Join(err, b.closeJournal())
+	}
+	return b, nil
+}
+
+// listen begins to serve; mu is held.
+func (b *Broker) listen(address string) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	if b.addr, err = netip.ParseAddrPort(listener.Addr().String()); err != nil {
+		return errors.Join(fmt.Errorf("listen: %w", err), listener.Close())
+	}
+	b.addr = netip.AddrPortFrom(b.addr.Addr().Unmap(), b.addr.Port())
+	b.listener, b.conns = listener, map[*conn]bool{}
+	b.producers = map[string]map[string]*member{}
+	b.endTimer = make(chan struct{})
+	b.checks.init(&b.mu)
+	b.serving.Go(func() { b.acceptConnections(listener) })
+	end := b.endTimer
+	b.serving.Go(func() { b.runSchedule(end) })
+	return nil
+}
+
+func (b *Broker) acceptConnections(listener net.Listener) {
+	for {
+		nc, err := listener.Accept()
+		if err != nil {
+			return // closed
+		}
+		b.mu.Lock()
+		if b.listener != listener {
+			b.mu.Unlock()
+			_ = nc.Close() // it came too late
+			return
+		}
+		c := newConn(b, nc)
+		b.conns[c] = true
+		b.serving.Go(c.serve)
+		b.mu.Unlock()
+	}
+}
+
+// Addr is where the name server and the broker listen, HOST:PORT.
+func (b *Broker) Addr() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.addr.String()
+}
+
+// Clock is the clock that the broker goes by.
+func (b *Broker) Clock() Clock { return b.settings.clock }
+
+// Close ends all connections and, after the last request has been handled, the
+// broker. What is in its data folder stays.
+func (b *Broker) Close() error {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	return b.stop()
+}
+
+// Restart ends all connections and begins again at the same address. Messages,
+// topics, groups and offsets are kept, in memory or by reading the data folder
+// anew; clients have to come back by themselves.
+func (b *Broker) Restart() error {
+	if err := b.stop(); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return ErrClosed
+	}
+	if b.settings.data != "" {
+		if err := b.open(); err != nil {
+			return err
+		}
+	}
+	return b.listen(b.addr.String())
+}
+
+// stop ends all goroutines and closes the journal.
+func (b *Broker) stop() error {
+	b.mu.Lock()
+	if b.listener == nil {
+		b.mu.Unlock()
+		return nil
+	}
+	_ = b.listener.Close() // it has nothing to lose
+	b.listener = nil
+	close(b.endTimer)
+	for c := range b.conns {
+		c.close()
+	}
+	b.mu.Unlock()
+	b.serving.Wait()
+
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.releaseHeld()
+	return b.closeJournal()
+}
+
+// leave forgets a connection that has ended, and who came over it.
+func (b *Broker) leave(c *conn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.conns, c)
+	for client := range c.clients {
+		b.unregister(client, c)
+	}
+	b.writeRecord()
+}
+
+// now is the time in epoch milliseconds.
+func (b *Broker) now() int64 { return b.settings.clock.Now().UnixMilli() }
+
+// push sends a request of the broker's own, which wants no answer.
+func (b *Broker) push(c *conn, code int, ext map[string]string, body []byte) {
+	cmd := remoting.NewRequest(code, ext, body)
+	cmd.Flag |= remoting.FlagOneWay
+	c.push(cmd)
+}

@@ -1,0 +1,173 @@
+package devbroker
+
+import (
+	"strconv"
+	"time"
+
+	"orderflow/internal/mq/remoting"
+)
+
+// maxTimerDelay is how far ahead a timer may be (timerMaxDelaySec).
+const maxTimerDelay = 3 * 24 * time.Hour
+
+// store stores a message that is complete but for what the broker adds, in its
+// topic or, if its properties ask for that, where delayed messages wait.
+func (b *Broker) store(m remoting.StoredMessage) (*entry, error) {
+	if m.SysFlag&remoting.SysTransactionMask == remoting.SysPrepared {
+		return b.put(m)
+	}
+	level := delayLevel(m.Properties)
+	if level > 0 {
+		return b.putDelayed(m, min(level, len(b.settings.levels)))
+	}
+	at, err := b.timerOf(m.Properties)
+	switch {
+	case err != nil:
+		return nil, err
+	case at > b.now():
+		return b.putTimer(m, at)
+	}
+	return b.put(m)
+}
+
+// delayLevel is the level that properties ask for; 0 is none.
+func delayLevel(properties string) int {
+	level, err := strconv.Atoi(remoting.Property(properties, remoting.PropertyDelayLevel))
+	if err != nil {
+		return 0
+	}
+	return level
+}
+
+// putDelayed stores a message in the queue of a level. A delivery level above the
+// table's end is the last one, as with the real broker.
+func (b *Broker) putDelayed(m remoting.StoredMessage, level int) (*entry, error) {
+	m.Properties = remoting.WithoutProperties(m.Properties, remoting.PropertyTimerDeliverMillis,
+		remoting.PropertyTimerDelaySeconds, remoting.PropertyTimerDelayMillis)
+	return b.put(waiting(m, topicSchedule, level-1))
+}
+
+// putTimer stores a message that is due at a time of its own.
+func (b *Broker) putTimer(m remoting.StoredMessage, at int64) (*entry, error) {
+	m.Properties = remoting.WithProperty(m.Properties, remoting.PropertyTimerOutMillis, strconv.FormatInt(at, 10))
+	return b.put(waiting(m, topicTimer, 0))
+}
+
+// waiting is a message in one of the broker's own topics, which remembers where it
+// belongs.
+func waiting(m remoting.StoredMessage, topic string, queue int) remoting.StoredMessage {
+	m.Properties = remoting.WithProperty(m.Properties, remoting.PropertyRealTopic, m.Topic)
+	m.Properties = remoting.WithProperty(m.Properties, remoting.PropertyRealQueueID, strconv.Itoa(m.QueueID))
+	m.Topic, m.QueueID = topic, queue
+	return m
+}
+
+// timerOf is when a message shall be delivered by one of the three properties of
+// RocketMQ 5, in their order; 0 if it has none.
+func (b *Broker) timerOf(properties string) (int64, error) {
+	for _, kind := range []struct {
+		name  string
+		unit  int64
+		start int64
+	}{
+		{remoting.PropertyTimerDelaySeconds, 1000, b.now()},
+		{remoting.PropertyTimerDelayMillis, 1, b.now()},
+		{remoting.PropertyTimerDeliverMillis, 1, 0},
+	} {
+		value := remoting.Property(properties, kind.name)
+		if value == "" {
+			continue
+		}
+		n, err := strconv.ParseInt(value, 10, 64)
+		latest := b.now() + maxTimerDelay.Milliseconds()
+		if err != nil || n > latest/kind.unit || kind.start+n*kind.unit > latest {
+			return 0, refuse(remoting.ResponseMessageIllegal,
+				"timer message illegal, the delay time should not be bigger than the max delay %dms; or if set del msg, the delay time should be bigger than the current time",
+				maxTimerDelay.Milliseconds())
+		}
+		return max(kind.start+n*kind.unit, 1), nil
+	}
+	return 0, nil
+}
+
+// plan puts a message that was added to the state on the schedule, if it is one
+// that waits.
+func (b *Broker) plan(m remoting.StoredMessage, e *entry) {
+	switch m.Topic {
+	case topicSchedule:
+		level := b.settings.levels[min(m.QueueID, len(b.settings.levels)-1)]
+		b.schedule.add(e.storedAt+level.Milliseconds(), e.physical, dueDelivery)
+	case topicTimer:
+		at, err := strconv.ParseInt(remoting.Property(m.Properties, remoting.PropertyTimerOutMillis), 10, 64)
+		if err != nil {
+			at = e.storedAt
+		}
+		b.schedule.add(at, e.physical, dueDelivery)
+	case topicHalf:
+		b.watch(m, e)
+	}
+}
+
+// deliver moves a delayed message to its topic.
+func (b *Broker) deliver(physical int64) {
+	e := b.find(physical)
+	if e == nil {
+		return
+	}
+	m := e.message()
+	waited := m.Topic
+	m.Topic = remoting.Property(m.Properties, remoting.PropertyRealTopic)
+	queue, err := strconv.Atoi(remoting.Property(m.Properties, remoting.PropertyRealQueueID))
+	m.QueueID = queue
+	m.Properties = remoting.WithoutProperties(m.Properties, remoting.PropertyDelayLevel)
+	if waited == topicTimer {
+		m.Properties = remoting.WithoutProperties(m.Properties, remoting.PropertyRealTopic, remoting.PropertyRealQueueID)
+	}
+	if err == nil {
+		_, err = b.put(m)
+	}
+	if err != nil {
+		b.settings.log.Warn("a delayed message is lost", "topic", m.Topic, "error", err)
+	}
+	b.end(e)
+}
+
+// put stores a message in the queue that it names, and gives it its offsets and
+// the time.
+func (b *Broker) put(m remoting.StoredMessage) (*entry, error) {
+	q := b.queue(m.Topic, m.QueueID)
+	if q == nil {
+		return nil, refuse(remoting.ResponseTopicNotExist, "topic[%s] not exist, apply first please!", m.Topic)
+	}
+	m.QueueOffset, m.PhysicalOffset = q.next(), b.physical
+	m.StoredAt, m.StoreHost = b.now(), b.addr
+	frame, err := remoting.AppendMessage(make([]byte, 0, remoting.MessageSize(m)), m)
+	if err != nil {
+		return nil, refuse(remoting.ResponseMessageIllegal, "the message is illegal: %v", err)
+	}
+	b.record(changeMessage, frame)
+	e := b.add(m, frame)
+	b.plan(m, e)
+	b.wakeHeld(q)
+	return e, nil
+}
+
+// end forgets a message that has waited long enough.
+func (b *Broker) end(e *entry) {
+	if b.recording {
+		b.record(changeEnded, appendNumbers(nil, e.physical, 0))
+	}
+	b.forget(e.physical)
+}
+
+// forget is what end does to the state.
+func (b *Broker) forget(physical int64) {
+	delete(b.halves, physical)
+	if e := b.find(physical); e != nil {
+		m := e.message()
+		b.drop(e)
+		if q := b.queue(m.Topic, m.QueueID); q != nil {
+			q.trim()
+		}
+	}
+}

@@ -1,0 +1,234 @@
+package devbroker
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+
+	"orderflow/internal/mq/devbroker/wal"
+	"orderflow/internal/mq/remoting"
+)
+
+// A record of the journal is one or more changes of the state that belong
+// together, such as a message that leaves the queue of a delay level and the same
+// message in its topic. A change is a kind, the length of its content, and that.
+const (
+	changeTopic     = 'T' // settings of a topic, as JSON
+	changeNoTopic   = 't' // the name of a topic that was deleted
+	changeGroup     = 'G' // settings of a consumer group, as JSON
+	changeNoGroup   = 'g' // the name of a group that was deleted
+	changeOffset    = 'O' // group, topic, queue and offset
+	changeMessage   = 'M' // a message as it is stored
+	changeEnded     = 'E' // the physical offset of a message that has waited long enough
+	changeChecked   = 'C' // the physical offset of a half message, and how often it was asked about
+	changeNextQueue = 'Q' // topic, queue and the offset of its next message
+	changeNextByte  = 'P' // the physical offset of the next message
+	changeWipe      = 'W' // everything is gone
+)
+
+// compactAbove is the size of a journal that is not worth writing anew.
+const compactAbove = 16 << 20
+
+// open makes the state: empty, or read from the data folder.
+func (b *Broker) open() error {
+	b.state, b.schedule = newState(), newSchedule()
+	b.checks.init(&b.mu)
+	b.addSystemTopics(len(b.settings.levels), b.settings.createTopics)
+	if b.settings.data == "" {
+		return nil
+	}
+	journal, err := wal.Open(b.settings.data, wal.Options{Fsync: b.settings.fsync, Logger: b.settings.log}, b.replay)
+	if err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	b.journal, b.recording, b.position = journal, true, 0
+	b.addSystemTopics(len(b.settings.levels), b.settings.createTopics)
+	b.expire()
+	if live := b.liveBytes(); journal.Size() > compactAbove && journal.Size() > 2*live {
+		if err := journal.Rewrite(b.snapshot); err != nil {
+			return fmt.Errorf("compact the data folder: %w", err)
+		}
+	}
+	return nil
+}
+
+func (b *Broker) closeJournal() error {
+	if b.journal == nil {
+		return nil
+	}
+	err := b.journal.Close()
+	b.journal, b.recording = nil, false
+	return err
+}
+
+// record adds a change to the record that is being written.
+func (b *Broker) record(kind byte, content []byte) {
+	if b.recording {
+		b.written = appendChange(b.written, kind, content)
+	}
+}
+
+func appendChange(dst []byte, kind byte, content []byte) []byte {
+	dst = append(dst, kind)
+	dst = binary.AppendUvarint(dst, uint64(len(content)))
+	return append(dst, content...)
+}
+
+// writeRecord gives the journal what has changed since it was last called. The
+// changes are safe when awaitSafe of the position has returned; 0 means that
+// nothing has changed.
+func (b *Broker) writeRecord() wal.Position {
+	if len(b.written) == 0 {
+		return 0
+	}
+	position, err := b.journal.Append(b.written)
+	b.written = b.written[:0]
+	if err != nil {
+		// Wait fails for it, too, so that nothing is answered any more.
+		b.settings.log.Error("the data folder cannot be written", "error", err)
+	}
+	b.position = max(b.position, position)
+	return b.position
+}
+
+// awaitSafe waits until a change is as safe as was asked for.
+func (b *Broker) awaitSafe(position wal.Position) error {
+	if position == 0 {
+		return nil
+	}
+	return b.journal.Wait(position)
+}
+
+// replay applies a record to the state.
+func (b *Broker) replay(record []byte) error {
+	for len(record) > 0 {
+		kind := record[0]
+		length, n := binary.Uvarint(record[1:])
+		if n <= 0 || length > uint64(len(record)-1-n) {
+			return fmt.Errorf("%w: a change of kind %q is cut", remoting.ErrMalformed, kind)
+		}
+		content := record[1+n : 1+n+int(length)]
+		record = record[1+n+int(length):]
+		if err := b.apply(kind, content); err != nil {
+			return fmt.Errorf("change of kind %q: %w", kind, err)
+		}
+	}
+	return nil
+}
+
+func (b *Broker) apply(kind byte, content []byte) error {
+	switch kind {
+	case changeTopic:
+		var config remoting.TopicConfig
+		if err := json.Unmarshal(content, &config); err != nil {
+			return err
+		}
+		b.setTopic(config)
+	case changeNoTopic:
+		b.removeTopic(string(content))
+	case changeGroup:
+		return b.setGroup(content)
+	case changeNoGroup:
+		delete(b.groups, string(content))
+	case changeOffset:
+		return b.applyOffset(content)
+	case changeMessage:
+		return b.applyMessage(content)
+	case changeEnded, changeChecked, changeNextByte:
+		return b.applyNumbers(kind, content)
+	case changeNextQueue:
+		return b.applyNextQueue(content)
+	case changeWipe:
+		b.reset()
+	default:
+		return remoting.ErrMalformed
+	}
+	return nil
+}
+
+func (b *Broker) applyMessage(content []byte) error {
+	frame := append([]byte(nil), content...) // the record's memory is used again
+	m, rest, err := remoting.ReadMessage(frame)
+	if err != nil {
+		return err
+	}
+	if len(rest) > 0 || m.PhysicalOffset < b.physical {
+		return fmt.Errorf("%w: message at offset %d", remoting.ErrMalformed, m.PhysicalOffset)
+	}
+	b.plan(m, b.add(m, frame))
+	return nil
+}
+
+func (b *Broker) applyNumbers(kind byte, content []byte) error {
+	first, second, err := numbers(content)
+	if err != nil {
+		return err
+	}
+	switch kind {
+	case changeEnded:
+		b.forget(first)
+	case changeNextByte:
+		b.physical = max(b.physical, first)
+	case changeChecked:
+		if h := b.halves[first]; h != nil {
+			h.asked = int(second)
+		}
+	}
+	return nil
+}
+
+// offsetChange is the content of changeOffset and changeNextQueue.
+type offsetChange struct {
+	Group  string `json:"g,omitempty"`
+	Topic  string `json:"t"`
+	Queue  int    `json:"q"`
+	Offset int64  `json:"o"`
+}
+
+func (b *Broker) applyOffset(content []byte) error {
+	var c offsetChange
+	if err := json.Unmarshal(content, &c); err != nil {
+		return err
+	}
+	b.ensureGroup(c.Group).offsets[queueKey{c.Topic, c.Queue}] = c.Offset
+	return nil
+}
+
+func (b *Broker) applyNextQueue(content []byte) error {
+	var c offsetChange
+	if err := json.Unmarshal(content, &c); err != nil {
+		return err
+	}
+	if q := b.queue(c.Topic, c.Queue); q != nil && len(q.entries) == 0 {
+		q.first = c.Offset
+	}
+	return nil
+}
+
+// recordJSON records a change whose content is JSON.
+func (b *Broker) recordJSON(kind byte, content any) {
+	if !b.recording {
+		return
+	}
+	text, err := json.Marshal(content)
+	if err != nil {
+		panic("a change cannot be encoded: " + err.Error()) // only types of this package
+	}
+	b.record(kind, text)
+}
+
+func appendNumbers(dst []byte, first, second int64) []byte {
+	return binary.AppendVarint(binary.AppendVarint(dst, first), second)
+}
+
+func numbers(content []byte) (first, second int64, err error) {
+	first, n := binary.Varint(content)
+	if n <= 0 {
+		return 0, 0, remoting.ErrMalformed
+	}
+	second, m := binary.Varint(content[n:])
+	if m <= 0 || n+m != len(content) {
+		return 0, 0, remoting.ErrMalformed
+	}
+	return first, second, nil
+}

@@ -1,0 +1,174 @@
+package devbroker
+
+import "time"
+
+// due is something that happens at a time.
+type due struct {
+	at       int64 // epoch milliseconds
+	order    uint64
+	physical int64 // of the message that it is about
+	what     dueKind
+}
+
+type dueKind uint8
+
+const (
+	dueDelivery dueKind = iota // a delayed message goes to its topic
+	dueCheck                   // a half message is asked about
+)
+
+// schedule is what is due when: a heap with four children to a node, which for
+// many timers takes half as many cache misses as one with two. What is due at the
+// same time keeps the order in which it was added.
+type schedule struct {
+	heap  []due
+	added uint64
+	wake  chan struct{} // has a token when the first one has changed
+}
+
+func newSchedule() schedule { return schedule{wake: make(chan struct{}, 1)} }
+
+func (s *schedule) add(at, physical int64, what dueKind) {
+	s.added++
+	item := due{at: at, order: s.added, physical: physical, what: what}
+	i := len(s.heap)
+	s.heap = append(s.heap, item)
+	for i > 0 {
+		parent := (i - 1) / 4
+		if !item.before(s.heap[parent]) {
+			break
+		}
+		s.heap[i] = s.heap[parent]
+		i = parent
+	}
+	s.heap[i] = item
+	if i == 0 {
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (d due) before(other due) bool {
+	return d.at < other.at || d.at == other.at && d.order < other.order
+}
+
+// first is what is due next.
+func (s *schedule) first() (due, bool) {
+	if len(s.heap) == 0 {
+		return due{}, false
+	}
+	return s.heap[0], true
+}
+
+// take removes the first one.
+func (s *schedule) take() {
+	last := len(s.heap) - 1
+	item := s.heap[last]
+	s.heap = s.heap[:last]
+	if last == 0 {
+		return
+	}
+	i := 0
+	for {
+		least := 4*i + 1
+		if least >= last {
+			break
+		}
+		for child := least + 1; child < min(4*i+5, last); child++ {
+			if s.heap[child].before(s.heap[least]) {
+				least = child
+			}
+		}
+		if !s.heap[least].before(item) {
+			break
+		}
+		s.heap[i] = s.heap[least]
+		i = least
+	}
+	s.heap[i] = item
+}
+
+// firedAtOnce bounds how long the lock is held for what is due.
+const firedAtOnce = 500
+
+// fire does what is due until then, and tells whether that is all; mu is held.
+func (b *Broker) fire(until int64) (done bool) {
+	defer b.writeRecord()
+	for range firedAtOnce {
+		next, some := b.schedule.first()
+		if !some || next.at > until {
+			return true
+		}
+		b.schedule.take()
+		switch next.what {
+		case dueDelivery:
+			b.deliver(next.physical)
+		case dueCheck:
+			b.check(next.physical)
+		}
+	}
+	return false
+}
+
+// runSchedule fires what comes due as time passes by itself.
+func (b *Broker) runSchedule(end <-chan struct{}) {
+	for {
+		b.mu.Lock()
+		done := b.fire(b.now())
+		next, some := b.schedule.first()
+		b.mu.Unlock()
+		if !done {
+			continue
+		}
+		var later <-chan time.Time
+		if some {
+			later = b.settings.clock.After(time.UnixMilli(next.at).Sub(b.settings.clock.Now()))
+		}
+		select {
+		case <-end:
+			return
+		case <-later:
+		case <-b.schedule.wake:
+		}
+	}
+}
+
+// Advance pushes the broker's clock forward by d. Everything that is due by then,
+// deliveries, redeliveries and check-backs, happens in its order and at its time
+// before Advance returns. After each check-back it gives the producer a moment of
+// real time to answer, so that a long push does not ask a hundred times within a
+// millisecond.
+func (b *Broker) Advance(d time.Duration) {
+	b.advancing.Lock()
+	defer b.advancing.Unlock()
+	clock := b.settings.clock
+	target := clock.Now().Add(d)
+	for {
+		b.mu.Lock()
+		next, some := b.schedule.first()
+		b.mu.Unlock()
+		at := time.UnixMilli(next.at)
+		if !some || at.After(target) {
+			break
+		}
+		if ahead := at.Sub(clock.Now()); ahead > 0 {
+			clock.Advance(ahead)
+		}
+		b.fireAll(next.at)
+	}
+	if ahead := target.Sub(clock.Now()); ahead > 0 {
+		clock.Advance(ahead)
+	}
+	b.fireAll(target.UnixMilli())
+}
+
+func (b *Broker) fireAll(until int64) {
+	for done := false; !done; {
+		b.mu.Lock()
+		done = b.fire(until)
+		b.mu.Unlock()
+	}
+	b.checks.await()
+}
