@@ -2,13 +2,15 @@ package remoting
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
+	"unicode/utf8"
 )
+
+// usualFields is how many extension fields a command has at most, as a rule.
+const usualFields = 20
 
 // appendHeader appends the JSON form of the command's header. All fields of
 // extFields are strings, because the stock Go client drops a frame with a number
@@ -29,30 +31,57 @@ func appendHeader(dst []byte, c Command) []byte {
 		dst = appendString(dst, c.Remark)
 	}
 	if len(c.Ext) > 0 {
-		dst = append(dst, `,"extFields":{`...)
-		for i, key := range slices.Sorted(maps.Keys(c.Ext)) {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = appendString(dst, key)
-			dst = append(dst, ':')
-			dst = appendString(dst, c.Ext[key])
-		}
-		dst = append(dst, '}')
+		dst = appendExt(append(dst, `,"extFields":`...), c.Ext)
 	}
 	return append(dst, `,"serializeTypeCurrentRPC":"JSON"}`...)
 }
 
+func appendExt(dst []byte, ext map[string]string) []byte {
+	keys := make([]string, 0, usualFields) // does not leave the stack
+	for key := range ext {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	dst = append(dst, '{')
+	for i, key := range keys {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, key)
+		dst = append(dst, ':')
+		dst = appendString(dst, ext[key])
+	}
+	return append(dst, '}')
+}
+
 // appendString appends a JSON string. Bytes that are not UTF-8 become U+FFFD.
 func appendString(dst []byte, s string) []byte {
-	for i := range len(s) {
-		if b := s[i]; b < ' ' || b > '~' || b == '"' || b == '\\' {
-			quoted, _ := json.Marshal(s) // a string cannot fail
-			return append(dst, quoted...)
-		}
-	}
+	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
-	dst = append(dst, s...)
+	done := 0
+	for i := 0; i < len(s); {
+		b, size := s[i], 1
+		switch {
+		case b >= utf8.RuneSelf:
+			r, n := utf8.DecodeRuneInString(s[i:])
+			if size = n; r != utf8.RuneError || n > 1 {
+				break
+			}
+			dst = append(dst, s[done:i]...)
+			dst = append(dst, "\uFFFD"...)
+			done = i + 1
+		case b == '"' || b == '\\':
+			dst = append(dst, s[done:i]...)
+			dst = append(dst, '\\', b)
+			done = i + 1
+		case b < ' ':
+			dst = append(dst, s[done:i]...)
+			dst = append(dst, '\\', 'u', '0', '0', hex[b>>4], hex[b&0xF])
+			done = i + 1
+		}
+		i += size
+	}
+	dst = append(dst, s[done:]...)
 	return append(dst, '"')
 }
 
@@ -68,6 +97,14 @@ type jsonHeader struct {
 }
 
 func parseJSONHeader(data []byte) (Command, error) {
+	if c, ok := scanHeader(string(data)); ok {
+		return c, nil
+	}
+	return decodeHeader(data)
+}
+
+// decodeHeader reads what scanHeader does not.
+func decodeHeader(data []byte) (Command, error) {
 	var h jsonHeader
 	if err := json.Unmarshal(data, &h); err != nil {
 		return Command{}, fmt.Errorf("%w: header: %w", ErrMalformed, err)
@@ -129,51 +166,4 @@ func parseBinaryHeader(data []byte) (Command, error) {
 		return Command{}, fmt.Errorf("%w: binary header of %d bytes", ErrMalformed, len(data))
 	}
 	return c, nil
-}
-
-// reader takes big-endian values off a slice. Once something is missing, short
-// is set and everything is zero.
-type reader struct {
-	rest  []byte
-	short bool
-}
-
-// take takes n bytes.
-func (r *reader) take(n int) []byte {
-	if r.short || n < 0 || n > len(r.rest) {
-		r.short = true
-		return nil
-	}
-	taken := r.rest[:n]
-	r.rest = r.rest[n:]
-	return taken
-}
-
-// uint takes a number of 1 to 4 bytes.
-func (r *reader) uint(size int) uint32 {
-	var word [4]byte
-	copy(word[4-size:], r.take(size))
-	return binary.BigEndian.Uint32(word[:])
-}
-
-// int64 takes a number of 8 bytes.
-func (r *reader) int64() int64 {
-	word := r.take(8)
-	if word == nil {
-		return 0
-	}
-	return int64(binary.BigEndian.Uint64(word))
-}
-
-// bytes takes a length of 1, 2 or 4 bytes, all of them signed, and that many
-// bytes.
-func (r *reader) bytes(size int) []byte {
-	length := int(int32(r.uint(size)))
-	switch size {
-	case 1:
-		length = int(int8(length))
-	case 2:
-		length = int(int16(length))
-	}
-	return r.take(length)
 }
