@@ -157,17 +157,14 @@ func (b *Broker) end(e *entry) {
 	if b.recording {
 		b.record(changeEnded, appendNumbers(nil, e.physical, 0))
 	}
-	b.forget(e.physical)
+	b.forget(e)
 }
 
 // forget is what end does to the state.
-func (b *Broker) forget(physical int64) {
-	delete(b.halves, physical)
-	if e := b.find(physical); e != nil {
-		m := e.message()
-		b.drop(e)
-		if q := b.queue(m.Topic, m.QueueID); q != nil {
-			q.trim()
-		}
+func (b *Broker) forget(e *entry) {
+	delete(b.halves, e.physical)
+	b.drop(e)
+	if e.queue != nil {
+		e.queue.trim()
 	}
 }

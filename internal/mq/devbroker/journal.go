@@ -166,7 +166,9 @@ func (b *Broker) applyNumbers(kind byte, content []byte) error {
 	}
 	switch kind {
 	case changeEnded:
-		b.forget(first)
+		if e := b.find(first); e != nil {
+			b.forget(e)
+		}
 	case changeNextByte:
 		b.physical = max(b.physical, first)
 	case changeChecked:

@@ -53,11 +53,11 @@ type settings struct {
 // real broker's configuration.
 const (
 	defaultDelayLevels        = "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h" // messageDelayLevel
-	defaultTransactionTimeout = 6 * time.Second                                             // transactionTimeOut
-	defaultCheckInterval      = 30 * time.Second                                            // transactionCheckInterval
-	defaultMaxChecks          = 15                                                          // transactionCheckMax
-	defaultMaxMessage         = 4 << 20                                                     // maxMessageSize
-	defaultRetention          = 72 * time.Hour                                              // fileReservedTime
+	defaultTransactionTimeout = 6 * time.Second                                              // transactionTimeOut
+	defaultCheckInterval      = 30 * time.Second                                             // transactionCheckInterval
+	defaultMaxChecks          = 15                                                           // transactionCheckMax
+	defaultMaxMessage         = 4 << 20                                                      // maxMessageSize
+	defaultRetention          = 72 * time.Hour                                               // fileReservedTime
 )
 
 func newSettings(options []Option) (settings, error) {

@@ -82,6 +82,7 @@ func (q *queue) trim() {
 // entry is a stored message.
 type entry struct {
 	frame    []byte // as it goes over the wire; nil when the message is gone
+	queue    *queue // nil if its topic had been deleted
 	tag      string
 	physical int64
 	offset   int64
@@ -189,9 +190,10 @@ func (s *state) add(m remoting.StoredMessage, frame []byte) *entry {
 	s.log = append(s.log, e)
 	s.physical = m.PhysicalOffset + int64(len(frame))
 	q := s.queue(m.Topic, m.QueueID)
-	if q == nil { // its topic has been deleted
+	if q == nil {
 		return e
 	}
+	e.queue = q
 	if len(q.entries) == 0 && m.QueueOffset > q.first {
 		q.first = m.QueueOffset
 	}
