@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"orderflow/internal/mq/devbroker/wal"
 	"orderflow/internal/mq/remoting"
@@ -25,6 +26,7 @@ type Broker struct {
 	settings settings
 	services map[int]service // by request code
 
+	lifecycle sync.Mutex // one Close or Restart at a time
 	advancing sync.Mutex // one Advance at a time
 
 	mu sync.Mutex // guards all that follows, and what it points to
@@ -34,7 +36,8 @@ type Broker struct {
 	closed   bool
 	conns    map[*conn]bool
 	serving  sync.WaitGroup // its connections, and who accepts them
-	endTimer chan struct{}  // closed to end the goroutine of the schedule
+	ending   chan struct{}  // closed to end what waits for time to pass
+	patience patience       // with peers
 
 	*state             // topics, messages, groups: what is kept
 	journal   *wal.Log // nil in memory
@@ -58,7 +61,8 @@ func Start(options ...Option) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{settings: s, services: services()}
+	b := &Broker{settings: s, services: services(), patience: usualPatience()}
+	b.checks.init(&b.mu)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.open(); err != nil {
@@ -82,19 +86,28 @@ func (b *Broker) listen(address string) error {
 	b.addr = netip.AddrPortFrom(b.addr.Addr().Unmap(), b.addr.Port())
 	b.listener, b.conns = listener, map[*conn]bool{}
 	b.producers = map[string]map[string]*member{}
-	b.endTimer = make(chan struct{})
-	b.checks.init(&b.mu)
-	b.serving.Go(func() { b.acceptConnections(listener) })
-	end := b.endTimer
-	b.serving.Go(func() { b.runSchedule(end) })
+	b.ending = make(chan struct{})
+	ending := b.ending
+	b.serving.Go(func() { b.acceptConnections(listener, ending) })
+	b.serving.Go(func() { b.runSchedule(ending) })
 	return nil
 }
 
-func (b *Broker) acceptConnections(listener net.Listener) {
+// acceptPause is how long nobody is accepted after it has failed, which passes
+// when files are closed, for example.
+const acceptPause = 50 * time.Millisecond
+
+func (b *Broker) acceptConnections(listener net.Listener, ending <-chan struct{}) {
 	for {
 		nc, err := listener.Accept()
 		if err != nil {
-			return // closed
+			select {
+			case <-ending:
+				return
+			case <-time.After(acceptPause):
+				b.settings.log.Warn("cannot accept a connection", "error", err)
+				continue
+			}
 		}
 		b.mu.Lock()
 		if b.listener != listener {
@@ -122,6 +135,8 @@ func (b *Broker) Clock() Clock { return b.settings.clock }
 // Close ends all connections and, after the last request has been handled, the
 // broker. What is in its data folder stays.
 func (b *Broker) Close() error {
+	b.lifecycle.Lock()
+	defer b.lifecycle.Unlock()
 	b.mu.Lock()
 	b.closed = true
 	b.mu.Unlock()
@@ -132,6 +147,8 @@ func (b *Broker) Close() error {
 // topics, groups and offsets are kept, in memory or by reading the data folder
 // anew; clients have to come back by themselves.
 func (b *Broker) Restart() error {
+	b.lifecycle.Lock()
+	defer b.lifecycle.Unlock()
 	if err := b.stop(); err != nil {
 		return err
 	}
@@ -145,7 +162,10 @@ func (b *Broker) Restart() error {
 			return err
 		}
 	}
-	return b.listen(b.addr.String())
+	if err := b.listen(b.addr.String()); err != nil {
+		return errors.Join(err, b.closeJournal())
+	}
+	return nil
 }
 
 // stop ends all goroutines and closes the journal.
@@ -157,7 +177,7 @@ func (b *Broker) stop() error {
 	}
 	_ = b.listener.Close() // it has nothing to lose
 	b.listener = nil
-	close(b.endTimer)
+	close(b.ending)
 	for c := range b.conns {
 		c.close()
 	}

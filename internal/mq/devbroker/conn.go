@@ -3,6 +3,7 @@ package devbroker
 import (
 	"bufio"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -14,28 +15,34 @@ import (
 	"orderflow/internal/mq/remoting"
 )
 
-// How long a peer may take. They are the machine's time, whatever the clock shows.
-const (
-	// idleTimeout ends a connection on which nothing comes; the real servers' is
-	// as long. Clients send a heartbeat every 30 seconds.
-	idleTimeout = 120 * time.Second
-	// frameTimeout is for the rest of a frame whose first byte has come.
-	frameTimeout = 30 * time.Second
-	// writeTimeout is for taking an answer.
-	writeTimeout = 10 * time.Second
-)
+// patience is how much a peer may take. The times are the machine's, whatever the
+// clock shows.
+type patience struct {
+	idle   time.Duration // until a connection on which nothing comes ends
+	frame  time.Duration // for the rest of a frame whose first byte has come
+	write  time.Duration // for taking an answer
+	queued int           // bytes that wait for a peer which does not read
+	answer time.Duration // for the answer to a check-back, while Advance waits for it
+}
 
-// maxQueued bounds the bytes that wait for a peer which does not read.
-const maxQueued = 64 << 20
+// usualPatience has the idle time of the real servers; clients send a heartbeat
+// every 30 seconds.
+func usualPatience() patience {
+	return patience{
+		idle: 120 * time.Second, frame: 30 * time.Second, write: 10 * time.Second, queued: 64 << 20,
+		answer: 500 * time.Millisecond,
+	}
+}
 
 // conn is a client's connection. Two goroutines serve it: one reads requests,
 // handles them and writes their answers; the other writes what comes from
 // elsewhere, such as a pull that was held and is answered by somebody's send.
 type conn struct {
-	broker *Broker
-	nc     net.Conn
-	peer   netip.AddrPort
-	reader *bufio.Reader
+	broker   *Broker
+	nc       net.Conn
+	peer     netip.AddrPort
+	patience patience
+	reader   *bufio.Reader
 
 	writing sync.Mutex // held while writing
 	writer  *bufio.Writer
@@ -43,15 +50,16 @@ type conn struct {
 
 	mu     sync.Mutex
 	queue  [][]byte // frames from elsewhere
-	queued int      // their bytes
+	queued int      // their bytes, and those being written
 	closed bool
 	wake   chan struct{} // has a token when there is something in the queue
 
 	clients map[clientKey]bool // who is registered through it; guarded by broker.mu
 }
 
+// newConn makes a connection of the broker; its mu is held.
 func newConn(b *Broker, nc net.Conn) *conn {
-	c := &conn{broker: b, nc: nc, wake: make(chan struct{}, 1), clients: map[clientKey]bool{}}
+	c := &conn{broker: b, nc: nc, patience: b.patience, wake: make(chan struct{}, 1), clients: map[clientKey]bool{}}
 	if address, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.peer = netip.AddrPortFrom(address.Addr().Unmap(), address.Port())
 	}
@@ -62,6 +70,7 @@ func newConn(b *Broker, nc net.Conn) *conn {
 
 // serve reads and handles requests until the connection ends.
 func (c *conn) serve() {
+	defer c.broker.leave(c)
 	if err := c.secure(); err != nil {
 		c.broker.settings.log.Debug("TLS handshake failed", "peer", c.peer, "error", err)
 		c.close()
@@ -75,7 +84,6 @@ func (c *conn) serve() {
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
 		c.broker.settings.log.Debug("connection ended", "peer", c.peer, "error", err)
 	}
-	c.broker.leave(c)
 }
 
 // secure makes the connection a TLS one if its first byte begins a handshake.
@@ -85,7 +93,7 @@ func (c *conn) secure() error {
 		return nil
 	}
 	const handshake = 0x16
-	if err := c.nc.SetReadDeadline(time.Now().Add(frameTimeout)); err != nil {
+	if err := c.nc.SetReadDeadline(time.Now().Add(c.patience.frame)); err != nil {
 		return err
 	}
 	first, err := c.reader.Peek(1)
@@ -113,17 +121,11 @@ func (c *conn) readAll() error {
 	// Frames that are larger than any message the broker takes, and its header.
 	limits := remoting.Limits{MaxFrame: c.broker.settings.maxMessage + 1<<20}
 	for {
-		if c.reader.Buffered() == 0 {
+		if !c.frameBuffered() {
 			if err := c.flush(); err != nil {
 				return err
 			}
-			if err := c.nc.SetReadDeadline(time.Now().Add(idleTimeout)); err != nil {
-				return err
-			}
-			if _, err := c.reader.Peek(1); err != nil {
-				return err
-			}
-			if err := c.nc.SetReadDeadline(time.Now().Add(frameTimeout)); err != nil {
+			if err := c.awaitFrame(); err != nil {
 				return err
 			}
 		}
@@ -140,18 +142,47 @@ func (c *conn) readAll() error {
 	}
 }
 
+// frameBuffered tells whether there is a whole frame that can be read without
+// waiting for the peer.
+func (c *conn) frameBuffered() bool {
+	const length = 4
+	if c.reader.Buffered() < length {
+		return false
+	}
+	word, err := c.reader.Peek(length)
+	return err == nil && int64(binary.BigEndian.Uint32(word))+length <= int64(c.reader.Buffered())
+}
+
+// awaitFrame waits for the first byte of a frame, and limits the time for the rest.
+func (c *conn) awaitFrame() error {
+	if c.reader.Buffered() == 0 {
+		if err := c.nc.SetReadDeadline(time.Now().Add(c.patience.idle)); err != nil {
+			return err
+		}
+		if _, err := c.reader.Peek(1); err != nil {
+			return err
+		}
+	}
+	return c.nc.SetReadDeadline(time.Now().Add(c.patience.frame))
+}
+
 // reply writes an answer, which goes out with the next flush: a client that sends
 // many requests at once gets their answers at once, and they share one fsync.
 func (c *conn) reply(answer remoting.Command, safe wal.Position) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	c.safe = max(c.safe, safe)
-	if err := c.nc.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := c.nc.SetWriteDeadline(time.Now().Add(c.patience.write)); err != nil {
 		return err
 	}
 	frame, err := remoting.AppendCommand(c.writer.AvailableBuffer(), answer)
 	if err != nil {
 		return err
+	}
+	if len(frame) > c.writer.Available() { // what is buffered goes out
+		if err := c.broker.awaitSafe(c.safe); err != nil {
+			return err
+		}
 	}
 	_, err = c.writer.Write(frame)
 	return err
@@ -167,7 +198,7 @@ func (c *conn) flush() error {
 	if err := c.broker.awaitSafe(c.safe); err != nil {
 		return err
 	}
-	if err := c.nc.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := c.nc.SetWriteDeadline(time.Now().Add(c.patience.write)); err != nil {
 		return err
 	}
 	return c.writer.Flush()
@@ -186,7 +217,7 @@ func (c *conn) push(cmd remoting.Command) {
 	if c.closed {
 		return
 	}
-	if c.queued+len(frame) > maxQueued {
+	if c.queued+len(frame) > c.patience.queued {
 		c.closed = true
 		_ = c.nc.Close() // its reader ends
 		return
@@ -202,8 +233,8 @@ func (c *conn) push(cmd remoting.Command) {
 func (c *conn) writeQueued() {
 	for range c.wake {
 		c.mu.Lock()
-		frames, closed := c.queue, c.closed
-		c.queue, c.queued = nil, 0
+		frames, bytes, closed := c.queue, c.queued, c.closed
+		c.queue = nil
 		c.mu.Unlock()
 		if closed {
 			return
@@ -212,6 +243,9 @@ func (c *conn) writeQueued() {
 			_ = c.nc.Close() // the reader reports it
 			return
 		}
+		c.mu.Lock()
+		c.queued -= bytes
+		c.mu.Unlock()
 	}
 }
 
@@ -221,7 +255,7 @@ func (c *conn) write(frames [][]byte) error {
 	if err := c.broker.awaitSafe(c.safe); err != nil {
 		return err // what is buffered goes out with this
 	}
-	if err := c.nc.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := c.nc.SetWriteDeadline(time.Now().Add(c.patience.write)); err != nil {
 		return err
 	}
 	for _, frame := range frames {

@@ -3,6 +3,7 @@ package devbroker
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"orderflow/internal/mq/devbroker/wal"
@@ -32,7 +33,7 @@ const compactAbove = 16 << 20
 // open makes the state: empty, or read from the data folder.
 func (b *Broker) open() error {
 	b.state, b.schedule = newState(), newSchedule()
-	b.checks.init(&b.mu)
+	clear(b.checks.open)
 	b.addSystemTopics(len(b.settings.levels), b.settings.createTopics)
 	if b.settings.data == "" {
 		return nil
@@ -46,7 +47,7 @@ func (b *Broker) open() error {
 	b.expire()
 	if live := b.liveBytes(); journal.Size() > compactAbove && journal.Size() > 2*live {
 		if err := journal.Rewrite(b.snapshot); err != nil {
-			return fmt.Errorf("compact the data folder: %w", err)
+			return errors.Join(fmt.Errorf("compact the data folder: %w", err), b.closeJournal())
 		}
 	}
 	return nil

@@ -113,7 +113,7 @@ func (b *Broker) fire(until int64) (done bool) {
 }
 
 // runSchedule fires what comes due as time passes by itself.
-func (b *Broker) runSchedule(end <-chan struct{}) {
+func (b *Broker) runSchedule(ending <-chan struct{}) {
 	for {
 		b.mu.Lock()
 		done := b.fire(b.now())
@@ -127,7 +127,7 @@ func (b *Broker) runSchedule(end <-chan struct{}) {
 			later = b.settings.clock.After(time.UnixMilli(next.at).Sub(b.settings.clock.Now()))
 		}
 		select {
-		case <-end:
+		case <-ending:
 			return
 		case <-later:
 		case <-b.schedule.wake:
@@ -170,5 +170,5 @@ func (b *Broker) fireAll(until int64) {
 		done = b.fire(until)
 		b.mu.Unlock()
 	}
-	b.checks.await()
+	b.checks.await(b.patience.answer)
 }

@@ -18,25 +18,22 @@ type half struct {
 // checkBacks are the half messages that producers are being asked about.
 type checkBacks struct {
 	open     map[int64]bool
-	answered *sync.Cond // with the broker's mu
+	answered sync.Cond // with the broker's mu
 }
 
 func (c *checkBacks) init(mu *sync.Mutex) {
-	c.open, c.answered = map[int64]bool{}, sync.NewCond(mu)
+	c.open, c.answered.L = map[int64]bool{}, mu
 }
 
-// answerTime is how long Advance waits for the answers to check-backs.
-const answerTime = 500 * time.Millisecond
-
 // await waits until all check-backs are answered, or the time is over.
-func (c *checkBacks) await() {
+func (c *checkBacks) await(patience time.Duration) {
 	c.answered.L.Lock()
 	defer c.answered.L.Unlock()
 	if len(c.open) == 0 {
 		return
 	}
 	over := false
-	timer := time.AfterFunc(answerTime, func() {
+	timer := time.AfterFunc(patience, func() {
 		c.answered.L.Lock()
 		defer c.answered.L.Unlock()
 		over = true
