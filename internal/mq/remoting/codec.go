@@ -70,8 +70,8 @@ func AppendCommand(dst []byte, c Command) ([]byte, error) {
 
 // ReadCommand reads one frame. The error is io.EOF if the stream ends between
 // two frames, io.ErrUnexpectedEOF if it ends inside one, and wraps ErrTooLarge
-// or ErrMalformed if the frame is not acceptable. The command's
-// strings share memory: clone one that is to outlive the others.
+// or ErrMalformed if the frame is not acceptable. The command's strings share
+// memory: clone one that is to outlive the others.
 func ReadCommand(r *bufio.Reader, limits Limits) (Command, error) {
 	frame, err := readFrame(r, limits)
 	if err != nil {
