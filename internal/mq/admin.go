@@ -2,6 +2,7 @@ package mq
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,11 +29,24 @@ type Admin struct {
 	stores map[string]string // broker name → address, for SendBack
 }
 
+// AdminOption changes how an Admin connects.
+type AdminOption func(*remoting.Options)
+
+// WithTLS encrypts the Admin's connections. Those of producers and consumers
+// cannot be: the client library knows no TLS.
+func WithTLS(config *tls.Config) AdminOption {
+	return func(o *remoting.Options) { o.TLS = config }
+}
+
 // NewAdmin makes an Admin for the name servers, each host:port; they are tried
 // in order. It connects when it is first used.
-func NewAdmin(nameServers []string) *Admin {
+func NewAdmin(nameServers []string, options ...AdminOption) *Admin {
+	settings := remoting.Options{}
+	for _, option := range options {
+		option(&settings)
+	}
 	a := &Admin{
-		client: remoting.NewClient(remoting.Options{}),
+		client: remoting.NewClient(settings),
 		stores: make(map[string]string),
 	}
 	for _, addr := range nameServers {

@@ -29,7 +29,12 @@ type Client struct {
 	// Tracer makes the spans whose traceparent travels with the messages; nil
 	// means that messages carry the caller's, if there is one.
 	Tracer trace.TracerProvider
+	// Credentials sign what producers, consumers and their admins send.
+	Credentials Credentials
 }
+
+// admin makes the Admin of a producer or consumer.
+func (c Client) admin() *Admin { return NewAdmin(c.NameServers, WithCredentials(c.Credentials)) }
 
 func (c Client) logger() *slog.Logger {
 	if c.Logger == nil {
@@ -71,7 +76,12 @@ func (c Client) resolver() primitive.NsResolver {
 // errStopped says that Stop was called before Start had succeeded.
 var errStopped = errors.New("stopped before it was started")
 
-// untilStarted calls start until it succeeds, with growing pauses, or ctx ends.
+// errInvalid says that what shall be started contradicts itself, which no waiting
+// mends.
+var errInvalid = errors.New("invalid")
+
+// untilStarted calls start until it succeeds, with growing pauses, or ctx ends; or
+// until it fails for good.
 // Each failure is logged once per distinct text: a broker that is down for an
 // hour is one line, not a thousand.
 func (c Client) untilStarted(ctx context.Context, what string, start func(context.Context) error) error {
@@ -86,7 +96,7 @@ func (c Client) untilStarted(ctx context.Context, what string, start func(contex
 			c.logger().Info("started", "what", what)
 			return nil
 		}
-		if errors.Is(err, errStopped) {
+		if errors.Is(err, errStopped) || errors.Is(err, errInvalid) {
 			return fmt.Errorf("%s: %w", what, err)
 		}
 		if text := err.Error(); text != last {

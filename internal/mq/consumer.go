@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"math"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -17,30 +16,10 @@ import (
 	"orderflow/internal/mq/message"
 )
 
-// unlimitedAttempts goes with each message that is sent back if there shall be no
-// dead letters: an outage may last longer than any table of delays, and what no
-// redelivery mends is a PermanentError. Brokers know no "never", and without a
-// number they take that of the group's settings, 16 by default. Each redelivery
-// waits one level longer; past its table's end the broker stays with the last one.
-const unlimitedAttempts = math.MaxInt32
-
 // settleTime is how long the library needs, after the last callback has
 // returned, to note its result, and the broker to read what it is told without an
 // answer, offsets and the ends of half messages: there is nothing to wait on.
 const settleTime = 50 * time.Millisecond
-
-// Subscription is what a Consumer consumes and how.
-type Subscription struct {
-	Group   string          // the consumer group; one per service and topic
-	Topic   string          // the topic
-	Tags    []string        // only these tags; all if empty
-	Handler message.Handler // what is done with each message
-	Parker  message.Parker  // where messages go that cannot be handled
-
-	Concurrency    int           // handlers at once; 20 if 0
-	HandlerTimeout time.Duration // how long a handler may take; 10 s if 0
-	MaxAttempts    int           // deliveries before the dead-letter topic; 0: never there
-}
 
 type libraryConsumer interface {
 	Start() error
@@ -63,6 +42,8 @@ type Consumer struct {
 	work     context.Context // ends when Stop has run out of time
 	stopWork context.CancelFunc
 	gate     *gate
+	pause    *pause
+	slots    chan struct{} // of the handlers of an ordered consumer
 
 	mu      sync.Mutex
 	library libraryConsumer // nil until started
@@ -72,36 +53,31 @@ type Consumer struct {
 // NewConsumer makes a consumer. The handler is wrapped so that its deliveries
 // are traced, measured and logged, and its panics recovered.
 func NewConsumer(c Client, s Subscription) *Consumer {
-	if s.Concurrency == 0 {
-		s.Concurrency = 20
-	}
-	if s.HandlerTimeout == 0 {
-		s.HandlerTimeout = 10 * time.Second
-	}
-	if s.MaxAttempts == 0 {
-		s.MaxAttempts = unlimitedAttempts
-	}
+	s = s.withDefaults()
 	work, stop := context.WithCancel(context.Background())
-	admin := NewAdmin(c.NameServers)
+	admin := c.admin()
 	return &Consumer{
-		client: c, sub: s, admin: admin, back: admin.SendBack, work: work, stopWork: stop, gate: newGate(),
+		client: c, sub: s, admin: admin, back: admin.SendBack, work: work, stopWork: stop,
+		gate: newGate(), pause: newPause(), slots: make(chan struct{}, max(0, s.Concurrency)),
 		handle: message.Chain(s.Handler, Trace(c.tracer(), s.Group), Measure(c.Metrics, s.Group),
 			Log(c.logger(), s.Group), Recover()),
 	}
 }
 
 // Start returns when the consumer is a member of its group, and tries until
-// then: topic and group must exist. The error is that of ctx.
+// then: topic and group must exist. The error is that of ctx, unless the
+// subscription contradicts itself or the broker cannot parse its filter, which no
+// waiting mends.
 func (c *Consumer) Start(ctx context.Context) error {
 	return c.client.untilStarted(ctx, "consumer "+c.sub.Group, c.startOnce)
 }
 
 // startOnce makes a new client each time: one that failed to start is dead.
 func (c *Consumer) startOnce(ctx context.Context) error {
-	if err := errors.Join(c.admin.CheckTopic(ctx, c.sub.Topic), c.admin.CheckGroup(ctx, c.sub.Group)); err != nil {
+	if err := c.check(ctx); err != nil {
 		return err
 	}
-	library, err := consumer.NewPushConsumer(c.options()...)
+	library, err := consumer.NewPushConsumer(c.sub.options(c.client)...)
 	if err != nil {
 		return fmt.Errorf("make consumer: %w", err)
 	}
@@ -109,17 +85,40 @@ func (c *Consumer) startOnce(ctx context.Context) error {
 	// table of workers. Made later, by the first message, it would be made without a
 	// lock, and two queues at once would end the process
 	// (apache/rocketmq-client-go#1217).
-	selector := consumer.MessageSelector{}
-	if len(c.sub.Tags) > 0 {
-		selector = consumer.MessageSelector{Type: consumer.TAG, Expression: strings.Join(c.sub.Tags, "||")}
-	}
-	if err := library.Subscribe(c.sub.Topic, selector, c.onMessages); err != nil {
+	if err := library.Subscribe(c.sub.Topic, c.sub.selector(), c.callback()); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
 	if err := library.Start(); err != nil {
 		return fmt.Errorf("start consumer: %w", err)
 	}
 	return c.take(ctx, library)
+}
+
+// check tells what stands in the way of a start.
+func (c *Consumer) check(ctx context.Context) error {
+	if err := c.sub.check(); err != nil {
+		return err
+	}
+	if c.sub.Broadcast != "" {
+		if err := checkOffsetFolder(); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(c.admin.CheckTopic(ctx, c.sub.Topic), c.admin.CheckGroup(ctx, c.sub.Group)); err != nil {
+		return err
+	}
+	if c.sub.Filter == "" {
+		return nil
+	}
+	return c.admin.checkFilter(ctx, c.sub)
+}
+
+// callback is what the library calls with messages.
+func (c *Consumer) callback() func(context.Context, ...*primitive.MessageExt) (consumer.ConsumeResult, error) {
+	if c.sub.Ordered {
+		return c.onInOrder
+	}
+	return c.onMessages
 }
 
 // take keeps the started client, or shuts it down if Stop has come first.
@@ -135,23 +134,6 @@ func (c *Consumer) take(ctx context.Context, library libraryConsumer) error {
 		defer c.gate.open()
 		return library.Shutdown()
 	}))
-}
-
-func (c *Consumer) options() []consumer.Option {
-	return []consumer.Option{
-		consumer.WithGroupName(c.sub.Group),
-		consumer.WithInstance(c.client.instance("consumer")),
-		consumer.WithNsResolver(c.client.resolver()),
-		consumer.WithConsumerModel(consumer.Clustering),
-		// The default skips what was sent before the group first started.
-		consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset),
-		consumer.WithConsumeGoroutineNums(c.sub.Concurrency),
-		consumer.WithConsumeMessageBatchMaxSize(1),
-		// After this time the library would send back a message that is held, drop
-		// it, and take a refusal for a yes; the default is 15 minutes.
-		consumer.WithConsumeTimeout(math.MaxInt64),
-		consumer.WithMaxReconsumeTimes(int32(c.sub.MaxAttempts - 1)), // redeliveries
-	}
 }
 
 // Ready is nil once Start has succeeded and until Stop.
@@ -187,9 +169,20 @@ func (c *Consumer) settle(msg *primitive.MessageExt) bool {
 		return false
 	}
 	defer c.gate.leave()
+	if !c.pause.begin(c.gate.closing(), nil) {
+		return false
+	}
 	m := incoming(msg)
 	err := c.attempt(m)
-	return err == nil || c.sendBack(msg, m, err)
+	c.pause.end()
+	switch {
+	case err == nil:
+		return true
+	case c.sub.Broadcast != "":
+		return c.tryAgain(m, err)
+	default:
+		return c.sendBack(msg, m, 0, err)
+	}
 }
 
 // attempt runs the handler, and parks m if that is what it asks for.

@@ -60,15 +60,27 @@ func stored(p *TransactionProducer, m *primitive.Message) *primitive.Transaction
 // fakeProducer is the library's plain producer.
 type fakeProducer struct {
 	send  func(context.Context, *primitive.Message) (*primitive.SendResult, error)
+	write func(context.Context, *primitive.Message) error
+	batch func(context.Context, []*primitive.Message) (*primitive.SendResult, error)
 	down  int
 	hangs chan struct{} // closed when Shutdown may return; nil for at once
 }
 
 func (f *fakeProducer) SendSync(ctx context.Context, m ...*primitive.Message) (*primitive.SendResult, error) {
+	if f.batch != nil {
+		return f.batch(ctx, m)
+	}
 	if len(m) != 1 {
 		return nil, fmt.Errorf("%d messages at once", len(m))
 	}
 	return f.send(ctx, m[0])
+}
+
+func (f *fakeProducer) SendOneWay(ctx context.Context, m ...*primitive.Message) error {
+	if len(m) != 1 {
+		return fmt.Errorf("%d messages at once", len(m))
+	}
+	return f.write(ctx, m[0])
 }
 
 func (f *fakeProducer) Shutdown() error {

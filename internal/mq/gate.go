@@ -74,7 +74,7 @@ func (g *gate) open() {
 // waitOpen holds a callback until open.
 func (g *gate) waitOpen() { <-g.opened }
 
-func isClosed(c chan struct{}) bool {
+func isClosed(c <-chan struct{}) bool {
 	select {
 	case <-c:
 		return true

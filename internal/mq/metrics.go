@@ -17,13 +17,14 @@ type Metrics struct {
 	handled    *prometheus.CounterVec
 	duration   *prometheus.HistogramVec
 	parked     *prometheus.CounterVec
+	dropped    *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics with r.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		sent: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "mq_messages_sent_total", Help: "Plain and delayed messages by outcome (ok, error).",
+			Name: "mq_messages_sent_total", Help: "Messages by outcome (ok, error), half messages left out.",
 		}, []string{"topic", "outcome"}),
 		half: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mq_half_messages_total",
@@ -42,12 +43,17 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		parked: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "mq_messages_parked_total", Help: "Messages and single events that were parked, by reason.",
 		}, []string{"group", "reason"}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mq_messages_dropped_total",
+			Help: "Broadcast messages that a member could not handle and had nowhere to park.",
+		}, []string{"group", "topic"}),
 	}
-	r.MustRegister(m.sent, m.half, m.checkBacks, m.handled, m.duration, m.parked)
+	r.MustRegister(m.sent, m.half, m.checkBacks, m.handled, m.duration, m.parked, m.dropped)
 	return m
 }
 
-func (m *Metrics) countSent(topic string, err error) {
+// countSent counts n messages that were sent together.
+func (m *Metrics) countSent(topic string, n int, err error) {
 	if m == nil {
 		return
 	}
@@ -55,7 +61,7 @@ func (m *Metrics) countSent(topic string, err error) {
 	if err != nil {
 		outcome = "error"
 	}
-	m.sent.WithLabelValues(topic, outcome).Inc()
+	m.sent.WithLabelValues(topic, outcome).Add(float64(n))
 }
 
 func (m *Metrics) countHalf(topic, outcome string) {
@@ -76,6 +82,12 @@ func (m *Metrics) countHandled(group, topic, result string, took time.Duration) 
 	}
 	m.handled.WithLabelValues(group, topic, result).Inc()
 	m.duration.WithLabelValues(group, topic).Observe(took.Seconds())
+}
+
+func (m *Metrics) countDropped(group, topic string) {
+	if m != nil {
+		m.dropped.WithLabelValues(group, topic).Inc()
+	}
 }
 
 // CountParked returns a Parker that stores with p and counts what p has stored,

@@ -161,10 +161,11 @@ func TestMetricsCount(t *testing.T) {
 
 func TestNilMetricsCountNothing(t *testing.T) {
 	var m *Metrics
-	m.countSent("topic", nil)
+	m.countSent("topic", 1, nil)
 	m.countHalf("topic", "commit")
 	m.countCheckBack("group", message.StateCommit)
 	m.countHandled("group", "topic", "ok", time.Second)
+	m.countDropped("group", "topic")
 	if err := m.CountParked(&fakeParker{}).Park(t.Context(), message.Parked{}); err != nil {
 		t.Error(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
@@ -16,18 +17,20 @@ import (
 // libraryProducer is what of the library's producers is used.
 type libraryProducer interface {
 	SendSync(ctx context.Context, mq ...*primitive.Message) (*primitive.SendResult, error)
+	SendOneWay(ctx context.Context, mq ...*primitive.Message) error
 	Shutdown() error
 }
 
-// Producer sends plain and delayed messages. It is safe for concurrent use; a
+// Producer sends all messages but half ones. It is safe for concurrent use; a
 // process needs one.
 type Producer struct {
-	client Client
-	group  string
-	topics []string
-	admin  *Admin
-	sends  *sending
-	delays *delayTable
+	client  Client
+	group   string
+	topics  []string
+	admin   *Admin
+	sends   *sending
+	delays  *delayTable
+	oneWays atomic.Bool // something was sent one-way
 
 	mu      sync.Mutex
 	library libraryProducer // nil until started
@@ -37,7 +40,7 @@ type Producer struct {
 // NewProducer makes a producer of the group. The topics are those that it will
 // send to: Start waits until they exist.
 func NewProducer(c Client, group string, topics ...string) *Producer {
-	admin := NewAdmin(c.NameServers)
+	admin := c.admin()
 	return &Producer{
 		client: c, group: group, topics: topics, admin: admin, sends: newSending(),
 		delays: newDelayTable(admin.DelayLevels),
@@ -60,7 +63,9 @@ func (p *Producer) startOnce(ctx context.Context) error {
 		producer.WithGroupName(p.group),
 		producer.WithInstanceName(p.client.instance("producer")),
 		producer.WithNsResolver(p.client.resolver()),
+		producer.WithCredentials(p.client.Credentials.library()),
 		producer.WithRetry(sendRetries),
+		producer.WithQueueSelector(newShardSelector()),
 	)
 	if err != nil {
 		return fmt.Errorf("make producer: %w", err)
@@ -104,7 +109,7 @@ func (p *Producer) started() (libraryProducer, error) {
 // ErrUnavailable; unless it wraps ErrNotSent too, the message may be on the
 // broker all the same.
 func (p *Producer) Send(ctx context.Context, m message.Message) error {
-	return p.send(ctx, m, 0)
+	return p.send(ctx, m, func(*primitive.Message) {})
 }
 
 // SendDelayed sends m so that the broker delivers it after d, which must be one
@@ -113,10 +118,10 @@ func (p *Producer) Send(ctx context.Context, m message.Message) error {
 func (p *Producer) SendDelayed(ctx context.Context, m message.Message, d time.Duration) error {
 	level, err := p.level(ctx, d)
 	if err != nil {
-		p.client.Metrics.countSent(m.Topic, err)
+		p.client.Metrics.countSent(m.Topic, 1, err)
 		return err
 	}
-	return p.send(ctx, m, level)
+	return p.send(ctx, m, func(msg *primitive.Message) { msg.WithDelayTimeLevel(level) })
 }
 
 // CheckDelay is nil if the broker can deliver after exactly d, an
@@ -137,29 +142,41 @@ func (p *Producer) level(ctx context.Context, d time.Duration) (int, error) {
 	return levels.Level(d)
 }
 
-func (p *Producer) send(ctx context.Context, m message.Message, level int) (err error) {
-	ctx, end := startSend(ctx, p.client.tracer(), &m)
-	defer func() {
-		end(err)
-		p.client.Metrics.countSent(m.Topic, err)
-	}()
-	library, err := p.started()
+// send sends m with what mark adds to it.
+func (p *Producer) send(ctx context.Context, m message.Message, mark func(*primitive.Message)) (err error) {
+	ctx, end := p.observe(ctx, &m)
+	defer func() { end(err) }()
+	library, msg, err := p.prepare(m)
 	if err != nil {
 		return err
 	}
-	msg, err := outgoing(m)
-	if err != nil {
-		return err
-	}
-	if level > 0 {
-		msg.WithDelayTimeLevel(level)
-	}
+	mark(msg)
 	return p.sends.run(ctx, func() error { return check(library.SendSync(ctx, msg)) })
 }
 
-// Stop turns new sends away, waits for those under way until ctx ends, and
-// closes the connections, for which it has a little longer. It may be called at any time, and twice; a producer
-// does not start again.
+// observe opens m's span and returns what closes it and counts the message.
+func (p *Producer) observe(ctx context.Context, m *message.Message) (spanCtx context.Context, end func(error)) {
+	ctx, endSpan := startSend(ctx, p.client.tracer(), m)
+	return ctx, func(err error) {
+		endSpan(err)
+		p.client.Metrics.countSent(m.Topic, 1, err)
+	}
+}
+
+// prepare makes the library's message and returns who sends it.
+func (p *Producer) prepare(m message.Message) (libraryProducer, *primitive.Message, error) {
+	library, err := p.started()
+	if err != nil {
+		return nil, nil, err
+	}
+	msg, err := outgoing(m)
+	return library, msg, err
+}
+
+// Stop turns new sends away, waits until ctx ends for those under way and for the
+// callbacks of asynchronous ones, and closes the connections, for which it has a
+// little longer. It may be called at any time, and twice; a producer does not
+// start again.
 func (p *Producer) Stop(ctx context.Context) error {
 	err := p.sends.drain(ctx)
 	p.delays.stop()
@@ -168,7 +185,14 @@ func (p *Producer) Stop(ctx context.Context) error {
 	p.library, p.stopped = nil, true
 	p.mu.Unlock()
 	if library != nil {
-		err = errors.Join(err, shutDown(ctx, library.Shutdown))
+		err = errors.Join(err, shutDown(ctx, func() error {
+			if p.oneWays.Load() {
+				// Shutdown closes the connection right behind the last of them: with
+				// something still unread that is a reset, and the broker may never see it.
+				time.Sleep(settleTime)
+			}
+			return library.Shutdown()
+		}))
 	}
 	return errors.Join(err, p.admin.Close())
 }

@@ -24,11 +24,11 @@ const maxRefusals = 10
 // sendBack asks the broker to deliver the message again later, and goes on
 // asking until the broker has said yes: until then the message is held here, and
 // its queue's offset with it. One that the broker refuses for good would be held
-// for ever, so it is parked.
-func (c *Consumer) sendBack(msg *primitive.MessageExt, m message.Message, cause error) bool {
+// for ever, so it is parked. The level is that of the SendBackRequest.
+func (c *Consumer) sendBack(msg *primitive.MessageExt, m message.Message, level int, cause error) bool {
 	request := SendBackRequest{
 		Group: c.sub.Group, Topic: msg.Topic, BrokerName: msg.Queue.BrokerName,
-		CommitLogOffset: msg.CommitLogOffset, MessageID: msg.MsgId, MaxAttempts: c.sub.MaxAttempts,
+		CommitLogOffset: msg.CommitLogOffset, MessageID: msg.MsgId, DelayLevel: level, MaxAttempts: c.sub.MaxAttempts,
 	}
 	pauses := &backoff.ExponentialBackOff{
 		InitialInterval: 200 * time.Millisecond, RandomizationFactor: 0.3, Multiplier: 1.6, MaxInterval: 5 * time.Second,

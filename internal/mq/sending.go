@@ -44,12 +44,23 @@ func (s *sending) run(ctx context.Context, send func() error) error {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("%w: no answer in time: %w", message.ErrUnavailable, ctx.Err())
+		return noAnswer(ctx)
 	}
+}
+
+// noAnswer is the error of a send that goes on without its caller.
+func noAnswer(ctx context.Context) error {
+	return fmt.Errorf("%w: no answer in time: %w", message.ErrUnavailable, ctx.Err())
 }
 
 // start runs f on a goroutine that drain waits for.
 func (s *sending) start(ctx context.Context, f func()) error {
+	return s.startThen(ctx, f, func() {})
+}
+
+// startThen runs f as start does, and then, on the same goroutine, after: drain
+// waits for it, too, but it takes up no slot and may send.
+func (s *sending) startThen(ctx context.Context, f, after func()) error {
 	if ctx.Err() != nil { // select would toss a coin
 		return fmt.Errorf("%w: %w: no time left: %w", message.ErrNotSent, message.ErrUnavailable, ctx.Err())
 	}
@@ -66,11 +77,12 @@ func (s *sending) start(ctx context.Context, f func()) error {
 	}
 	s.pending.Add(1)
 	go func() {
-		defer func() {
-			<-s.slots
-			s.pending.Done()
+		defer s.pending.Done()
+		func() {
+			defer func() { <-s.slots }()
+			f()
 		}()
-		f()
+		after()
 	}()
 	return nil
 }

@@ -18,12 +18,17 @@ func startSend(ctx context.Context, tracer trace.Tracer, m *message.Message) (sp
 	ctx, span := tracer.Start(ctx, "send "+m.Topic, trace.WithSpanKind(trace.SpanKindProducer),
 		trace.WithAttributes(attribute.String("messaging.system", "rocketmq"),
 			attribute.String("messaging.destination.name", m.Topic), attribute.String("messaging.rocketmq.message.tag", m.Tag)))
+	inject(ctx, m)
+	return ctx, func(err error) { endSpan(span, err) }
+}
+
+// inject puts the traceparent of ctx into a copy of m's properties.
+func inject(ctx context.Context, m *message.Message) {
 	m.Properties = maps.Clone(m.Properties)
 	if m.Properties == nil {
 		m.Properties = map[string]string{}
 	}
 	propagation.TraceContext{}.Inject(ctx, nonEmpty(m.Properties))
-	return ctx, func(err error) { endSpan(span, err) }
 }
 
 // nonEmpty carries trace headers in a message's properties; an empty

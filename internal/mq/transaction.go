@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -13,10 +12,6 @@ import (
 
 	"orderflow/internal/mq/message"
 )
-
-// checkTimeout bounds one check-back: the library answers them one after the
-// other on one goroutine, so a slow one holds up all behind it.
-const checkTimeout = 2 * time.Second
 
 // onlineTimeout is how long a new transaction producer may take to show up in
 // the broker's list. The library's first heartbeat comes after one second, the
@@ -55,7 +50,7 @@ type TransactionProducer struct {
 func NewTransactionProducer(c Client, group string, l message.TransactionListener, topics ...string) *TransactionProducer {
 	return &TransactionProducer{
 		client: c, group: group, topics: topics, listener: l,
-		admin: NewAdmin(c.NameServers), sends: newSending(), checks: newGate(),
+		admin: c.admin(), sends: newSending(), checks: newGate(),
 	}
 }
 
@@ -83,6 +78,7 @@ func (p *TransactionProducer) startOnce(ctx context.Context) error {
 		producer.WithGroupName(p.group),
 		producer.WithInstanceName(instance),
 		producer.WithNsResolver(p.client.resolver()),
+		producer.WithCredentials(p.client.Credentials.library()),
 		producer.WithRetry(sendRetries),
 	)
 	if err != nil {
@@ -232,60 +228,6 @@ func (p *TransactionProducer) sendHalf(library libraryTransactionProducer, msg *
 	call.abandon(fmt.Errorf("%w: %w", message.ErrNotSent, err)) // no effect if the listener was called
 }
 
-// localCall hands the caller's context and argument to ExecuteLocalTransaction
-// and its result back. Whoever comes first, the listener with begin or the
-// caller's deadline with abandon, decides whether the local transaction runs at
-// all. After begin only complete ends the call, after abandon nothing begins.
-type localCall struct {
-	ctx     context.Context
-	message message.Message
-	arg     any
-
-	mu    sync.Mutex
-	begun bool
-	ended bool
-	done  chan struct{}
-	state message.TransactionState // valid when done is closed
-	err   error
-}
-
-// begin claims the call for the listener; false means that the caller has given
-// up, or is about to.
-func (c *localCall) begin() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ended || c.ctx.Err() != nil {
-		return false
-	}
-	c.begun = true
-	return true
-}
-
-// complete ends a call that has begun with the listener's result.
-func (c *localCall) complete(state message.TransactionState, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.end(state, err)
-}
-
-// abandon ends a call as rolled back, unless the listener has begun it.
-func (c *localCall) abandon(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.begun {
-		c.end(message.StateRollback, err)
-	}
-}
-
-// end sets the result once; mu is held.
-func (c *localCall) end(state message.TransactionState, err error) {
-	if c.ended {
-		return
-	}
-	c.ended, c.state, c.err = true, state, err
-	close(c.done)
-}
-
 // Stop turns new half messages and check-backs away, waits until those under way
 // are ended or ctx ends, and closes the connections, for which it has a little
 // longer; half messages that are left are decided by check-back at another process
@@ -308,85 +250,4 @@ func (p *TransactionProducer) Stop(ctx context.Context) error {
 		}))
 	}
 	return errors.Join(err, p.admin.Close())
-}
-
-// libraryListener is what the library calls. No panic gets past it: in
-// CheckLocalTransaction one would end the process, or the goroutine that answers
-// all check-backs.
-type libraryListener struct{ p *TransactionProducer }
-
-// ExecuteLocalTransaction runs synchronously within SendMessageInTransaction,
-// with the pointer that was given to it.
-func (l libraryListener) ExecuteLocalTransaction(msg *primitive.Message) primitive.LocalTransactionState {
-	value, ok := l.p.calls.Load(msg)
-	if !ok { // the warm-up
-		return primitive.RollbackMessageState
-	}
-	call := value.(*localCall)
-	if !call.begin() {
-		return primitive.RollbackMessageState
-	}
-	// From here on the caller's departure must not tear a COMMIT in two; its
-	// deadline still holds.
-	ctx := context.WithoutCancel(call.ctx)
-	if deadline, ok := call.ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline)
-		defer cancel()
-	}
-	state, err := l.execute(ctx, call)
-	call.complete(state, err)
-	return libraryState(state)
-}
-
-func (l libraryListener) execute(ctx context.Context, call *localCall) (state message.TransactionState, err error) {
-	defer func() {
-		if p := recover(); p != nil { // it may have committed before
-			state, err = message.StateUnknown, fmt.Errorf("local transaction panicked: %v\n%s", p, debug.Stack())
-		}
-	}()
-	state, err = l.p.listener.ExecuteLocalTransaction(ctx, call.message, call.arg)
-	if state != message.StateCommit && err == nil {
-		err = fmt.Errorf("local transaction ended as %s without an error", state)
-	}
-	return state, err
-}
-
-// CheckLocalTransaction runs on the library's single check-back goroutine.
-func (l libraryListener) CheckLocalTransaction(msg *primitive.MessageExt) primitive.LocalTransactionState {
-	if msg.GetProperty(propertyWarmUp) != "" {
-		return primitive.RollbackMessageState
-	}
-	if !l.p.checks.enter() { // stopping: what the listener needs may be gone already
-		return primitive.UnknowState
-	}
-	defer l.p.checks.leave()
-	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
-	defer cancel()
-	state := l.check(ctx, msg)
-	l.p.client.Metrics.countCheckBack(l.p.group, state)
-	return libraryState(state)
-}
-
-func (l libraryListener) check(ctx context.Context, msg *primitive.MessageExt) (state message.TransactionState) {
-	defer func() {
-		if p := recover(); p != nil {
-			l.p.client.logger().Error("check-back panicked", "panic", p, "stack", string(debug.Stack()))
-			state = message.StateUnknown
-		}
-	}()
-	return l.p.listener.CheckLocalTransaction(ctx, incoming(msg))
-}
-
-// libraryState translates; the library's name for unknown changes with its
-// version.
-func libraryState(s message.TransactionState) primitive.LocalTransactionState {
-	switch s {
-	case message.StateCommit:
-		return primitive.CommitMessageState
-	case message.StateRollback:
-		return primitive.RollbackMessageState
-	default:
-		return primitive.UnknowState
-	}
 }

@@ -1,0 +1,62 @@
+package mq
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+
+	"orderflow/internal/mq/message"
+)
+
+// SendAsync sends m as Send does, but without waiting for the broker: done is
+// called with what Send would have returned, once, on another goroutine, and not
+// later than ctx ends. If SendAsync itself returns an error, nothing was sent and
+// done is never called; the error wraps ErrNotSent.
+//
+// It waits for its turn if too many sends are under way. m's body must not change
+// until done is called. done may send, but must not wait for Stop, which waits for
+// it. The client library has an asynchronous send of its own, which ends the
+// process when an answer is late (apache/rocketmq-client-go#1102).
+func (p *Producer) SendAsync(ctx context.Context, m message.Message, done func(error)) error {
+	ctx, end := p.observe(ctx, &m)
+	library, msg, err := p.prepare(m)
+	if err == nil && done == nil {
+		err = fmt.Errorf("%w: an asynchronous send needs somebody to tell the outcome", message.ErrNotSent)
+	}
+	if err != nil {
+		end(err)
+		return err
+	}
+	var once sync.Once // its second caller waits for the first: Stop waits for done
+	finish := func(err error) {
+		once.Do(func() {
+			end(err)
+			p.tell(done, err)
+		})
+	}
+	var noLonger func() bool
+	var sent error
+	err = p.sends.startThen(ctx, func() {
+		noLonger = context.AfterFunc(ctx, func() { finish(noAnswer(ctx)) })
+		sent = guarded(func() error { return check(library.SendSync(ctx, msg)) })
+	}, func() {
+		noLonger()
+		finish(sent)
+	})
+	if err != nil {
+		end(err)
+	}
+	return err
+}
+
+// tell calls done, whose panic must not end the process.
+func (p *Producer) tell(done func(error), err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			p.client.logger().Error("callback of an asynchronous send panicked",
+				"group", p.group, "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
+	done(err)
+}

@@ -1,0 +1,99 @@
+package mq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"orderflow/internal/mq/message"
+)
+
+// broadcastAttempts is how often a message of a broadcast is tried in place, within
+// about a minute.
+const broadcastAttempts = 16
+
+// ReasonGaveUp is why a message of a broadcast is parked that could not be handled.
+const ReasonGaveUp = "GAVE_UP"
+
+// broadcastInstance is the member's instance name. It is the name of the file with
+// its offsets, too, so it stays the same over restarts. The group is in it because
+// the library shares a connection object between all with the same name.
+func (s Subscription) broadcastInstance(c Client) string {
+	return fmt.Sprintf("%s-%s-%s", c.Service, s.Group, s.Broadcast)
+}
+
+// checkOffsetFolder tells whether offsets can be kept. The library reads the
+// environment once, takes the working directory if there is no HOME, and only logs
+// that a file cannot be written; the member would begin anew at each start.
+func checkOffsetFolder() error {
+	folder := os.Getenv("rocketmq.client.localOffsetStoreDir")
+	if folder == "" {
+		home := os.Getenv("HOME")
+		if home == "" {
+			return fmt.Errorf("%w: a broadcast keeps its offsets in HOME, which is not set", errInvalid)
+		}
+		folder = filepath.Join(home, ".rocketmq_client_go")
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("the folder for the offsets of a broadcast: %w", err)
+	}
+	probe, err := os.CreateTemp(folder, "probe")
+	if err != nil {
+		return fmt.Errorf("the folder for the offsets of a broadcast: %w", err)
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// tryAgain tries a message of a broadcast in place, since nobody else will. The
+// library would leave its offset behind for ever and only log. It says no if Stop
+// came first.
+func (c *Consumer) tryAgain(m message.Message, err error) bool {
+	pauses := &backoff.ExponentialBackOff{
+		InitialInterval: 100 * time.Millisecond, RandomizationFactor: 0.3, Multiplier: 2, MaxInterval: 5 * time.Second,
+	}
+	pauses.Reset()
+	for ; m.Attempt < c.sub.MaxAttempts; m.Attempt++ {
+		if c.sub.Parker == nil && isPermanent(err) {
+			break
+		}
+		select {
+		case <-c.gate.closing():
+			return false
+		case <-time.After(pauses.NextBackOff()):
+		}
+		again := m
+		again.Attempt++
+		if !c.pause.begin(c.gate.closing(), nil) {
+			return false
+		}
+		err = c.attempt(again)
+		c.pause.end()
+		if err == nil {
+			return true
+		}
+	}
+	if c.sub.Parker == nil {
+		c.client.logger().Error("message of a broadcast is dropped", "group", c.sub.Group, "topic", m.Topic,
+			"message_id", m.ID, "attempt", m.Attempt, "error", err)
+		c.client.Metrics.countDropped(c.sub.Group, m.Topic)
+		return true
+	}
+	why := message.Permanent(ReasonGaveUp, "after %d attempts: %w", m.Attempt, err)
+	for {
+		err := c.limited(func(ctx context.Context) error { return c.park(ctx, m, why) })
+		if err == nil {
+			return true
+		}
+		c.client.logger().Warn("cannot park message, holding it", "group", c.sub.Group, "message_id", m.ID, "error", err)
+		select {
+		case <-c.gate.closing():
+			return false
+		case <-time.After(pauses.NextBackOff()):
+		}
+	}
+}
