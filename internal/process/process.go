@@ -130,8 +130,11 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Ready tells whether the service says that it is ready.
-func (p *Process) Ready(ctx context.Context) bool {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.admin+"/readyz", nil)
+func (p *Process) Ready(ctx context.Context) bool { return Ready(ctx, p.admin) }
+
+// Ready tells whether the service with the admin address says that it is ready.
+func Ready(ctx context.Context, admin string) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/readyz", nil)
 	if err != nil {
 		return false
 	}

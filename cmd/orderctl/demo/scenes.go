@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -17,13 +18,21 @@ type scene struct {
 	play  func(context.Context, *stage) error
 }
 
-func scenes() []scene {
-	return []scene{
+// pushable are parts whose clock can be pushed.
+type pushable interface{ Advance(d time.Duration) }
+
+// scenes are those that can be played with the parts.
+func scenes(p parts) []scene {
+	all := []scene{
 		{"an order that is paid: its stock is sold", paid},
 		{"an order that nobody pays: the stock comes back when the window ends", unpaid},
 		{"an order without enough stock: closed at once, the line named", outOfStock},
 		{"decoupling: an order placed while inventory-srv is down", decoupled},
 	}
+	if clock, can := p.(pushable); can {
+		all = append(all, scene{"the window of production, 30 minutes, by a push of the clock", halfAnHour(clock)})
+	}
+	return all
 }
 
 func paid(ctx context.Context, s *stage) error {
@@ -52,17 +61,49 @@ func unpaid(ctx context.Context, s *stage) error {
 	if err := s.receive(ctx, sku, 5, 0); err != nil {
 		return err
 	}
-	o, err := s.place(ctx, sku, 3, nil)
+	o, err := s.held(ctx, sku, 3, s.windows.short)
 	if err != nil {
 		return err
 	}
-	if _, err := s.await(ctx, o.GetOrderId(), "inventory reserves", isReserved); err != nil {
-		return err
-	}
-	if err := s.showStock(ctx, sku); err != nil {
-		return err
-	}
 	s.story.say(fmt.Sprintf("nobody pays; the timer is due at %s", o.GetExpiresAt().AsTime().Local().Format("15:04:05.000")))
+	return s.givenBack(ctx, o, sku)
+}
+
+// halfAnHour is unpaid with the window of production.
+func halfAnHour(clock pushable) func(context.Context, *stage) error {
+	const window = 30 * time.Minute
+	return func(ctx context.Context, s *stage) error {
+		sku := s.sku("printer")
+		if err := s.receive(ctx, sku, 4, 0); err != nil {
+			return err
+		}
+		o, err := s.held(ctx, sku, 4, window)
+		if err != nil {
+			return err
+		}
+		s.story.say("nobody pays; the clock of the broker and of both services is pushed by " + window.String())
+		begin := time.Now()
+		clock.Advance(window)
+		s.story.step("the clock is pushed", fmt.Sprintf("in %d ms", time.Since(begin).Milliseconds()))
+		return s.givenBack(ctx, o, sku)
+	}
+}
+
+// held places an order and waits until its stock is reserved.
+func (s *stage) held(ctx context.Context, sku string, quantity int64, window time.Duration) (*orderv1.Order, error) {
+	o, err := s.place(ctx, sku, quantity, func(r *orderv1.CreateOrderRequest) { r.PaymentWindow = durationpb.New(window) })
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.await(ctx, o.GetOrderId(), "inventory reserves", isReserved); err != nil {
+		return nil, err
+	}
+	return o, s.showStock(ctx, sku)
+}
+
+// givenBack waits until an order is closed by its timer, and checks that it was not
+// closed too early.
+func (s *stage) givenBack(ctx context.Context, o *orderv1.Order, sku string) error {
 	closed, err := s.await(ctx, o.GetOrderId(), "the timer comes, the order closes, the stock is returned", isReleased)
 	if err != nil {
 		return err
@@ -101,12 +142,12 @@ func decoupled(ctx context.Context, s *stage) error {
 	if err := s.receive(ctx, sku, 8, 1); err != nil {
 		return err
 	}
-	if err := s.stopInventory(ctx); err != nil {
+	if err := s.StopInventory(ctx); err != nil {
 		return err
 	}
 	s.story.say("inventory-srv has drained and is gone")
 	o, err := s.place(ctx, sku, 1, func(r *orderv1.CreateOrderRequest) {
-		r.PaymentWindow = durationpb.New(s.command.LongWindow)
+		r.PaymentWindow = durationpb.New(s.windows.long)
 	})
 	if err != nil {
 		return err
@@ -114,7 +155,11 @@ func decoupled(ctx context.Context, s *stage) error {
 	if err := s.stillPlaced(ctx, o.GetOrderId()); err != nil {
 		return err
 	}
-	if err := s.startInventory(ctx); err != nil {
+	address, err := s.StartInventory(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.connectInventory(address); err != nil {
 		return err
 	}
 	s.story.say("inventory-srv is back")

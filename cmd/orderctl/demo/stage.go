@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -13,102 +12,83 @@ import (
 
 	inventoryv1 "orderflow/api/proto/inventory/v1"
 	orderv1 "orderflow/api/proto/order/v1"
-	"orderflow/internal/process"
 )
 
 // pollInterval is how often the services are asked how an order stands.
 const pollInterval = 20 * time.Millisecond
 
+// parts are the running services that the story is told with, and the clock.
+type parts interface {
+	// Title says what they run on.
+	Title() string
+	// Start starts both services and returns the addresses of their APIs.
+	Start(ctx context.Context) (orders, inventory string, err error)
+	// StopInventory asks inventory-srv to drain, and waits until it is gone.
+	StopInventory(ctx context.Context) error
+	// StartInventory starts it again and returns its address.
+	StartInventory(ctx context.Context) (address string, err error)
+	// Close ends what was started.
+	Close(ctx context.Context) error
+}
+
 // stage holds the running services and what the scenes have done so far.
 type stage struct {
-	command Command
+	parts
+	windows windows
 	story   *story
 	run     string // tells this run's SKUs, customers and keys from those of others
 
-	orderProcess, inventoryProcess *process.Process
-	orderConn, inventoryConn       *grpc.ClientConn
-	orders                         orderv1.OrderServiceClient
-	inventory                      inventoryv1.InventoryServiceClient
+	orderConn, inventoryConn *grpc.ClientConn
+	orders                   orderv1.OrderServiceClient
+	inventory                inventoryv1.InventoryServiceClient
 
 	placed int
 	wanted []*inventoryv1.Stock // what each SKU must be in the end
 }
 
-// open prepares the databases and the broker and starts both services.
+// windows are the payment windows of the story's orders.
+type windows struct {
+	short time.Duration // of an order that shall expire while one looks on
+	long  time.Duration // of an order that waits for a service to come back
+}
+
+// open starts both services and connects to them.
 func (s *stage) open(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, sceneTimeout)
 	defer cancel()
-	if err := s.command.prepare(ctx); err != nil {
+	orders, inventory, err := s.Start(ctx)
+	if err != nil {
 		return err
 	}
-	if err := errors.Join(s.startOrders(ctx), s.startInventory(ctx)); err != nil {
+	if s.orderConn, err = connect(orders); err != nil {
+		return err
+	}
+	s.orders = orderv1.NewOrderServiceClient(s.orderConn)
+	if err := s.connectInventory(inventory); err != nil {
 		return err
 	}
 	s.story.say("order-srv and inventory-srv are running")
 	return nil
 }
 
-func (s *stage) startOrders(ctx context.Context) error {
-	c := s.command
-	p, conn, err := s.start(ctx, "order-srv", []string{
-		"ORDER_DATABASE_URL=" + string(c.OrderDatabaseURL),
-		"ORDER_PAYMENT_WINDOW=" + c.PaymentWindow.String(),
-	})
-	s.orderProcess = p
-	if err != nil {
-		return err
-	}
-	s.orderConn, s.orders = conn, orderv1.NewOrderServiceClient(conn)
-	return nil
+func connect(address string) (*grpc.ClientConn, error) {
+	return grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 }
 
-func (s *stage) startInventory(ctx context.Context) error {
-	if s.orderProcess == nil {
-		return errors.New("inventory-srv needs order-srv")
-	}
-	p, conn, err := s.start(ctx, "inventory-srv", []string{
-		"INVENTORY_DATABASE_URL=" + string(s.command.InventoryDatabaseURL),
-		"INVENTORY_ORDER_SERVICE=" + s.orderProcess.GRPC(),
-	})
-	s.inventoryProcess = p
-	if err != nil {
-		return err
-	}
+// connectInventory connects to inventory-srv, which has another address after each
+// start.
+func (s *stage) connectInventory(address string) (err error) {
 	if s.inventoryConn != nil {
-		_ = s.inventoryConn.Close() // that of the process before
+		_ = s.inventoryConn.Close() // that of the one before
 	}
-	s.inventoryConn, s.inventory = conn, inventoryv1.NewInventoryServiceClient(conn)
+	if s.inventoryConn, err = connect(address); err != nil {
+		return err
+	}
+	s.inventory = inventoryv1.NewInventoryServiceClient(s.inventoryConn)
 	return nil
 }
 
-// start runs a service on free ports and waits until it is ready.
-func (s *stage) start(ctx context.Context, name string, env []string) (*process.Process, *grpc.ClientConn, error) {
-	prefix := strings.ToUpper(strings.TrimSuffix(name, "-srv")) + "_"
-	env = append(env,
-		prefix+"LISTEN=127.0.0.1:0", prefix+"ADMIN_LISTEN=127.0.0.1:0", prefix+"LOG_FORMAT=json",
-		prefix+"NAME_SERVERS="+strings.Join(s.command.NameServers, ","), prefix+"TOPIC_PREFIX="+s.command.TopicPrefix)
-	p, err := process.Start(ctx, process.Spec{
-		Path: filepath.Join(s.command.Bin, name), Args: []string{"serve"}, Env: env,
-		LogFile: filepath.Join(s.command.Logs, name+".log"),
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := p.WaitReady(ctx); err != nil {
-		return p, nil, err
-	}
-	conn, err := grpc.NewClient(p.GRPC(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	return p, conn, err
-}
-
-// stopInventory asks inventory-srv to drain, and waits until it is gone.
-func (s *stage) stopInventory(ctx context.Context) error {
-	err := s.inventoryProcess.Stop(ctx)
-	s.inventoryProcess = nil
-	return err
-}
-
-// close ends what was started.
+// close ends everything.
 func (s *stage) close(ctx context.Context) error {
 	var errs []error
 	for _, conn := range []*grpc.ClientConn{s.orderConn, s.inventoryConn} {
@@ -116,12 +96,7 @@ func (s *stage) close(ctx context.Context) error {
 			errs = append(errs, conn.Close())
 		}
 	}
-	for _, p := range []*process.Process{s.inventoryProcess, s.orderProcess} {
-		if p != nil {
-			errs = append(errs, p.Stop(ctx))
-		}
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.Close(ctx))...)
 }
 
 // sku is a SKU of this run.

@@ -12,6 +12,7 @@ import (
 	inventoryv1 "orderflow/api/proto/inventory/v1"
 	orderv1 "orderflow/api/proto/order/v1"
 	"orderflow/cmd/orderctl/demo"
+	"orderflow/cmd/orderctl/dev"
 	"orderflow/internal/cli"
 )
 
@@ -36,7 +37,13 @@ type Grammar struct {
 		Init InitMQ `cmd:"" help:"Create the topics and consumer groups that the services need."`
 	} `cmd:"" name:"mq" help:"Prepare the broker."`
 
-	Demo demo.Command `cmd:"" help:"Start both services and tell the story on real parts."`
+	Dev    dev.Command       `cmd:"" help:"Run the broker and both services in this process, on SQLite."`
+	Broker dev.BrokerCommand `cmd:"" help:"Run the embedded broker alone: RocketMQ's wire protocol without a JVM."`
+	Clock  struct {
+		Advance dev.AdvanceCommand `cmd:"" help:"Push the clock forward; what is due by then happens."`
+	} `cmd:"" help:"Push the clock of \"orderctl dev\" or \"orderctl broker\"."`
+
+	Demo demo.Commands `cmd:"" help:"Tell the story of an order."`
 
 	Version cli.Version `cmd:"" help:"Print the version."`
 }

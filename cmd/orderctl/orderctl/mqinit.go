@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"orderflow/internal/assembly"
 	"orderflow/internal/cli"
 	"orderflow/internal/event"
 	"orderflow/internal/mq"
@@ -29,12 +30,6 @@ func (c InitMQ) Validate() error {
 	return cli.CheckDuration("--timeout", c.Timeout, time.Millisecond, 10*time.Minute)
 }
 
-// broker is what is needed of mq.Admin.
-type broker interface {
-	EnsureTopic(ctx context.Context, spec mq.TopicSpec) (created bool, err error)
-	EnsureGroup(ctx context.Context, spec mq.GroupSpec) (created bool, err error)
-}
-
 // Run is the command.
 func (c InitMQ) Run(ctx context.Context, out cli.Output) (err error) {
 	admin := mq.NewAdmin(c.NameServers)
@@ -49,25 +44,16 @@ func brokerStarts(err error) bool {
 	return !errors.As(err, &mismatch)
 }
 
-func (c InitMQ) ensure(ctx context.Context, b broker, w io.Writer) error {
+func (c InitMQ) ensure(ctx context.Context, t assembly.Topology, w io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	names := event.NewNames(c.TopicPrefix)
-	for _, topic := range names.Topics() {
-		created, err := b.EnsureTopic(ctx, mq.TopicSpec{Name: topic.Name, Type: string(topic.Type), Queues: c.Queues})
-		if err != nil {
-			return err
+	return assembly.EnsureTopology(ctx, t, event.NewNames(c.TopicPrefix), c.Queues, func(kind, name string, created bool) {
+		if kind == "group" {
+			fmt.Fprintf(w, "consumer group     %s: %s\n", name, verb(created))
+			return
 		}
-		fmt.Fprintf(w, "topic %-11s  %s: %s\n", topic.Type, topic.Name, verb(created))
-	}
-	for _, group := range names.ConsumerGroups() {
-		created, err := b.EnsureGroup(ctx, mq.GroupSpec{Name: group})
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(w, "consumer group     %s: %s\n", group, verb(created))
-	}
-	return nil
+		fmt.Fprintf(w, "topic %-11s  %s: %s\n", kind, name, verb(created))
+	})
 }
 
 func verb(created bool) string {

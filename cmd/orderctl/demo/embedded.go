@@ -1,0 +1,48 @@
+package demo
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"orderflow/cmd/orderctl/dev"
+)
+
+// embedded are both services and the broker in this process.
+type embedded struct {
+	log    *slog.Logger
+	system *dev.System
+}
+
+// Title says what they run on.
+func (e *embedded) Title() string {
+	return "everything in this process: broker, order-srv, inventory-srv, SQLite"
+}
+
+// Start starts everything.
+func (e *embedded) Start(ctx context.Context) (orders, inventory string, err error) {
+	if e.system, err = dev.Start(ctx, dev.Options{Log: e.log}); err != nil {
+		return "", "", err
+	}
+	return e.system.OrderAddr(), e.system.InventoryAddr(), nil
+}
+
+// StartInventory starts inventory-srv.
+func (e *embedded) StartInventory(ctx context.Context) (address string, err error) {
+	err = e.system.StartInventory(ctx)
+	return e.system.InventoryAddr(), err
+}
+
+// StopInventory drains inventory-srv.
+func (e *embedded) StopInventory(ctx context.Context) error { return e.system.StopInventory(ctx) }
+
+// Close ends everything.
+func (e *embedded) Close(ctx context.Context) error {
+	if e.system == nil {
+		return nil
+	}
+	return e.system.Close(ctx)
+}
+
+// Advance pushes the clock of all of them.
+func (e *embedded) Advance(d time.Duration) { e.system.Advance(d) }
