@@ -1,6 +1,7 @@
 package dev
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -51,6 +52,12 @@ func (f ControlFlags) serve(b *devbroker.Broker) (*control, error) {
 		return nil, fmt.Errorf("listen for control: %w", err)
 	}
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /broker", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		_ = encoder.Encode(b.Inspect()) // the client has gone
+	})
 	mux.HandleFunc("POST /clock/advance", func(w http.ResponseWriter, r *http.Request) {
 		by, err := time.ParseDuration(r.FormValue("by"))
 		if err != nil || by < 0 || by > maxAdvance {
