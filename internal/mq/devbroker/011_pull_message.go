@@ -64,7 +64,7 @@ func (b *Broker) pullMessage(r *request) (*response, error) {
 		b.setOffset(g, key, commit)
 	}
 	found := b.read(q, p)
-	if found.code == remoting.ResponsePullNotFound && flags&pullMayWait != 0 && timeout > 0 {
+	if found.code == remoting.ResponsePullNotFound && flags&pullMayWait != 0 && timeout > 0 && len(r.conn.held) < maxHeld {
 		b.hold(r, q, p, time.Duration(timeout)*time.Millisecond)
 		return nil, nil
 	}

@@ -11,9 +11,9 @@ import (
 //
 //	commitOrRollback (8 commit, 12 rollback, 0 not known), fromTransactionCheck.
 //
-// Answers:  0; 1 no such half message, or of another group or offset; 604 too late for the immunity
+// Answers:  0; 1 no such half message, or of another group or offset; 14 the broker refuses writes; 604
 //
-//	that the message asked for. None at all for "not known".
+//	too late for the immunity that the message asked for. None at all for "not known".
 //
 // Differs:  a half message is decided once: the second time it is no more found. The real broker
 //
@@ -30,23 +30,23 @@ func (b *Broker) endTransaction(r *request) (*response, error) {
 	if decision != remoting.SysCommit && decision != remoting.SysRollback {
 		return nil, nil
 	}
-	e := b.find(physical)
-	if e == nil || b.halves[physical] == nil {
+	h := b.halves[physical]
+	if h == nil {
 		return nil, refuse(remoting.ResponseSystemError, "Find prepared transaction message failed")
 	}
-	m := e.message()
+	m := h.entry.message()
 	immune := immunity(m.Properties)
 	switch {
 	case remoting.Property(m.Properties, remoting.PropertyCheckImmunity) != "" && !checked && r.now-m.BornAt > immune:
 		return nil, refuse(remoting.ResponseIllegalOperation, "later than the check immunity: the check-back decides")
 	case remoting.Property(m.Properties, remoting.PropertyProducerGroup) != group:
 		return nil, refuse(remoting.ResponseSystemError, "The producer group wrong")
-	case e.offset != offset:
+	case h.entry.offset != offset:
 		return nil, refuse(remoting.ResponseSystemError, "The transaction state table offset wrong")
 	}
 	if decision == remoting.SysCommit {
-		return &response{}, b.commit(m, e)
+		return &response{}, b.commit(h)
 	}
-	b.endHalf(m, e)
+	b.endHalf(h)
 	return &response{}, nil
 }

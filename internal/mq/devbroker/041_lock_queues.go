@@ -18,6 +18,9 @@ func (b *Broker) lockQueues(r *request) (*response, error) {
 	if g == nil {
 		return nil, errNoGroup(wanted.Group)
 	}
+	if len(wanted.ClientID) > maxClientID {
+		return nil, refuse(remoting.ResponseSystemError, "clientId is longer than %d bytes", maxClientID)
+	}
 	result := remoting.LockResult{Locked: []remoting.MessageQueue{}}
 	for _, q := range wanted.Queues {
 		key := queueKey{q.Topic, q.ID}

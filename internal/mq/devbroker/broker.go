@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"orderflow/internal/mq/devbroker/wal"
-	"orderflow/internal/mq/remoting"
 )
 
 // The names that the broker and its cluster give themselves.
@@ -186,15 +185,17 @@ func (b *Broker) stop() error {
 
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.releaseHeld()
 	return b.closeJournal()
 }
 
-// leave forgets a connection that has ended, and who came over it.
+// leave forgets a connection that has ended, who came over it and who waits there.
 func (b *Broker) leave(c *conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.conns, c)
+	for h := range c.held {
+		b.answerHeld(h, nil)
+	}
 	for client := range c.clients {
 		b.unregister(client, c)
 	}
@@ -203,10 +204,3 @@ func (b *Broker) leave(c *conn) {
 
 // now is the time in epoch milliseconds.
 func (b *Broker) now() int64 { return b.settings.clock.Now().UnixMilli() }
-
-// push sends a request of the broker's own, which wants no answer.
-func (b *Broker) push(c *conn, code int, ext map[string]string, body []byte) {
-	cmd := remoting.NewRequest(code, ext, body)
-	cmd.Flag |= remoting.FlagOneWay
-	c.push(cmd)
-}

@@ -55,11 +55,15 @@ type conn struct {
 	wake   chan struct{} // has a token when there is something in the queue
 
 	clients map[clientKey]bool // who is registered through it; guarded by broker.mu
+	held    map[*heldPull]bool // pulls that wait for a message; guarded by broker.mu
 }
 
 // newConn makes a connection of the broker; its mu is held.
 func newConn(b *Broker, nc net.Conn) *conn {
-	c := &conn{broker: b, nc: nc, patience: b.patience, wake: make(chan struct{}, 1), clients: map[clientKey]bool{}}
+	c := &conn{
+		broker: b, nc: nc, patience: b.patience, wake: make(chan struct{}, 1),
+		clients: map[clientKey]bool{}, held: map[*heldPull]bool{},
+	}
 	if address, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.peer = netip.AddrPortFrom(address.Addr().Unmap(), address.Port())
 	}

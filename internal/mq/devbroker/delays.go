@@ -63,8 +63,11 @@ func waiting(m remoting.StoredMessage, topic string, queue int) remoting.StoredM
 }
 
 // timerOf is when a message shall be delivered by one of the three properties of
-// RocketMQ 5, in their order; 0 if it has none.
+// RocketMQ 5, in their order; 0 if it has none, or was a timer already.
 func (b *Broker) timerOf(properties string) (int64, error) {
+	if remoting.Property(properties, remoting.PropertyTimerOutMillis) != "" {
+		return 0, nil
+	}
 	for _, kind := range []struct {
 		name  string
 		unit  int64
@@ -95,7 +98,7 @@ func (b *Broker) timerOf(properties string) (int64, error) {
 func (b *Broker) plan(m remoting.StoredMessage, e *entry) {
 	switch m.Topic {
 	case topicSchedule:
-		level := b.settings.levels[min(m.QueueID, len(b.settings.levels)-1)]
+		level := b.settings.levels[min(max(m.QueueID, 0), len(b.settings.levels)-1)]
 		b.schedule.add(e.storedAt+level.Milliseconds(), e.physical, dueDelivery)
 	case topicTimer:
 		at, err := strconv.ParseInt(remoting.Property(m.Properties, remoting.PropertyTimerOutMillis), 10, 64)
@@ -104,7 +107,9 @@ func (b *Broker) plan(m remoting.StoredMessage, e *entry) {
 		}
 		b.schedule.add(at, e.physical, dueDelivery)
 	case topicHalf:
-		b.watch(m, e)
+		if e.queue != nil {
+			b.watch(m, e)
+		}
 	}
 }
 
@@ -137,7 +142,7 @@ func (b *Broker) deliver(physical int64) {
 func (b *Broker) put(m remoting.StoredMessage) (*entry, error) {
 	q := b.queue(m.Topic, m.QueueID)
 	if q == nil {
-		return nil, refuse(remoting.ResponseTopicNotExist, "topic[%s] not exist, apply first please!", m.Topic)
+		return nil, noTopic(m.Topic)
 	}
 	m.QueueOffset, m.PhysicalOffset = q.next(), b.physical
 	m.StoredAt, m.StoreHost = b.now(), b.addr
@@ -155,14 +160,14 @@ func (b *Broker) put(m remoting.StoredMessage) (*entry, error) {
 // end forgets a message that has waited long enough.
 func (b *Broker) end(e *entry) {
 	if b.recording {
-		b.record(changeEnded, appendNumbers(nil, e.physical, 0))
+		b.record(changeEnded, appendNumbers(nil, e.physical))
 	}
 	b.forget(e)
 }
 
 // forget is what end does to the state.
 func (b *Broker) forget(e *entry) {
-	delete(b.halves, e.physical)
+	b.unwatch(e.physical)
 	b.drop(e)
 	if e.queue != nil {
 		e.queue.trim()

@@ -62,24 +62,22 @@ func refuse(code int, format string, args ...any) error {
 // serve handles a request that has come over c, as far as the faults let it. An
 // error ends the connection.
 func (b *Broker) serve(c *conn, cmd remoting.Command) error {
-	fault := b.nextFault(cmd)
-	if fault == nil {
+	action := b.faults.next(cmd.Code, cmd.Ext)
+	if action.kind == actionNone {
 		return b.serveNow(c, cmd)
 	}
-	return fault.apply(b, c, cmd)
+	return b.serveFaulty(c, cmd, action)
 }
 
 // serveNow handles a request and writes its answer.
 func (b *Broker) serveNow(c *conn, cmd remoting.Command) error {
 	answer, safe := b.answer(c, cmd)
-	if answer == nil {
-		return nil
-	}
-	return c.reply(*answer, safe)
+	return b.replyTo(c, answer, safe)
 }
 
 // answer handles a request. What the answer promises is on disk when safe is.
 func (b *Broker) answer(c *conn, cmd remoting.Command) (answer *remoting.Command, safe wal.Position) {
+	defer b.faults.handled(cmd.Code)
 	served, known := b.services[cmd.Code]
 	if !known {
 		return plainAnswer(cmd, remoting.ResponseNotSupported, fmt.Sprintf("request type %d not supported", cmd.Code)), 0
@@ -108,6 +106,9 @@ func plainAnswer(cmd remoting.Command, code int, remark string) *remoting.Comman
 func (b *Broker) handle(c *conn, cmd remoting.Command, served service) (answered *response, safe wal.Position) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if !b.conns[c] {
+		return nil, 0 // a fault has held the request up for too long
+	}
 	defer func() {
 		if p := recover(); p != nil { // a bug must cost one request only
 			b.settings.log.Error("handler panicked", "code", cmd.Code, "name", served.name, "panic", p, "stack", string(debug.Stack()))

@@ -21,7 +21,7 @@ const (
 	changeOffset    = 'O' // group, topic, queue and offset
 	changeMessage   = 'M' // a message as it is stored
 	changeEnded     = 'E' // the physical offset of a message that has waited long enough
-	changeChecked   = 'C' // the physical offset of a half message, and how often it was asked about
+	changeChecked   = 'C' // the physical offset of a half message, how often it was asked about, and when next
 	changeNextQueue = 'Q' // topic, queue and the offset of its next message
 	changeNextByte  = 'P' // the physical offset of the next message
 	changeWipe      = 'W' // everything is gone
@@ -35,6 +35,7 @@ func (b *Broker) open() error {
 	b.state, b.schedule = newState(), newSchedule()
 	clear(b.checks.open)
 	b.addSystemTopics(len(b.settings.levels), b.settings.createTopics)
+	b.planExpiry()
 	if b.settings.data == "" {
 		return nil
 	}
@@ -45,6 +46,7 @@ func (b *Broker) open() error {
 	b.journal, b.recording, b.position = journal, true, 0
 	b.addSystemTopics(len(b.settings.levels), b.settings.createTopics)
 	b.expire()
+	b.writeRecord()
 	if live := b.liveBytes(); journal.Size() > compactAbove && journal.Size() > 2*live {
 		if err := journal.Rewrite(b.snapshot); err != nil {
 			return errors.Join(fmt.Errorf("compact the data folder: %w", err), b.closeJournal())
@@ -124,6 +126,9 @@ func (b *Broker) apply(kind byte, content []byte) error {
 		if err := json.Unmarshal(content, &config); err != nil {
 			return err
 		}
+		if most := max(maxQueues, len(b.settings.levels)); max(config.ReadQueues, config.WriteQueues) > most {
+			return fmt.Errorf("%w: topic with more than %d queues", remoting.ErrMalformed, most)
+		}
 		b.setTopic(config)
 	case changeNoTopic:
 		b.removeTopic(string(content))
@@ -147,34 +152,51 @@ func (b *Broker) apply(kind byte, content []byte) error {
 	return nil
 }
 
+// maxOffset is larger than any offset gets.
+const maxOffset = 1 << 62
+
 func (b *Broker) applyMessage(content []byte) error {
 	frame := append([]byte(nil), content...) // the record's memory is used again
 	m, rest, err := remoting.ReadMessage(frame)
 	if err != nil {
 		return err
 	}
-	if len(rest) > 0 || m.PhysicalOffset < b.physical {
+	if len(rest) > 0 || m.PhysicalOffset < b.physical || m.PhysicalOffset > maxOffset {
 		return fmt.Errorf("%w: message at offset %d", remoting.ErrMalformed, m.PhysicalOffset)
+	}
+	if q := b.queue(m.Topic, m.QueueID); q != nil && (m.QueueOffset < q.end || m.QueueOffset > maxOffset) {
+		return fmt.Errorf("%w: message %d of queue %d of %s", remoting.ErrMalformed, m.QueueOffset, m.QueueID, m.Topic)
 	}
 	b.plan(m, b.add(m, frame))
 	return nil
 }
 
 func (b *Broker) applyNumbers(kind byte, content []byte) error {
-	first, second, err := numbers(content)
+	var want int
+	switch kind {
+	case changeEnded, changeNextByte:
+		want = 1
+	case changeChecked:
+		want = 3
+	}
+	ns, err := numbers(content, want)
 	if err != nil {
 		return err
 	}
 	switch kind {
 	case changeEnded:
-		if e := b.find(first); e != nil {
+		if e := b.find(ns[0]); e != nil {
 			b.forget(e)
 		}
 	case changeNextByte:
-		b.physical = max(b.physical, first)
+		if ns[0] > maxOffset {
+			return remoting.ErrMalformed
+		}
+		b.physical = max(b.physical, ns[0])
 	case changeChecked:
-		if h := b.halves[first]; h != nil {
-			h.asked = int(second)
+		if h := b.halves[ns[0]]; h != nil {
+			h.asked = int(ns[1])
+			b.askAt(h, ns[2])
 		}
 	}
 	return nil
@@ -202,8 +224,11 @@ func (b *Broker) applyNextQueue(content []byte) error {
 	if err := json.Unmarshal(content, &c); err != nil {
 		return err
 	}
-	if q := b.queue(c.Topic, c.Queue); q != nil && len(q.entries) == 0 {
-		q.first = c.Offset
+	if c.Offset > maxOffset {
+		return remoting.ErrMalformed
+	}
+	if q := b.queue(c.Topic, c.Queue); q != nil {
+		q.end = max(q.end, c.Offset)
 	}
 	return nil
 }
@@ -220,18 +245,24 @@ func (b *Broker) recordJSON(kind byte, content any) {
 	b.record(kind, text)
 }
 
-func appendNumbers(dst []byte, first, second int64) []byte {
-	return binary.AppendVarint(binary.AppendVarint(dst, first), second)
+func appendNumbers(dst []byte, ns ...int64) []byte {
+	for _, n := range ns {
+		dst = binary.AppendVarint(dst, n)
+	}
+	return dst
 }
 
-func numbers(content []byte) (first, second int64, err error) {
-	first, n := binary.Varint(content)
-	if n <= 0 {
-		return 0, 0, remoting.ErrMalformed
+func numbers(content []byte, want int) ([]int64, error) {
+	ns := make([]int64, want)
+	for i := range ns {
+		n, size := binary.Varint(content)
+		if size <= 0 {
+			return nil, remoting.ErrMalformed
+		}
+		ns[i], content = n, content[size:]
 	}
-	second, m := binary.Varint(content[n:])
-	if m <= 0 || n+m != len(content) {
-		return 0, 0, remoting.ErrMalformed
+	if len(content) > 0 {
+		return nil, remoting.ErrMalformed
 	}
-	return first, second, nil
+	return ns, nil
 }

@@ -46,13 +46,13 @@ func (b *Broker) registerProducer(name string, m *member) {
 	m.conn.clients[clientKey{name, m.clientID, true}] = true
 }
 
-// registerConsumer makes a client a member of the group. The others are told if it
-// is new.
-func (b *Broker) registerConsumer(g *group, m *member) {
+// registerConsumer makes a client a member of the group. All are told if it is new,
+// or the group's topics are.
+func (b *Broker) registerConsumer(g *group, m *member, newTopics bool) {
 	old := g.members[m.clientID]
 	g.members[m.clientID] = m
 	m.conn.clients[clientKey{g.name, m.clientID, false}] = true
-	if old == nil || old.conn != m.conn {
+	if newTopics || old == nil || old.conn != m.conn {
 		b.notifyMembers(g)
 	}
 }
@@ -85,11 +85,11 @@ func (b *Broker) unregister(client clientKey, of *conn) {
 // notifyMembers tells the members of a group that there are others now, so that
 // they share the queues anew.
 func (b *Broker) notifyMembers(g *group) {
-	if !g.config.NotifyIDsChanged {
+	if !g.config.NotifyIDsChanged || g.model == remoting.ModelBroadcasting {
 		return
 	}
 	for _, m := range g.members {
-		b.push(m.conn, remoting.RequestNotifyConsumers, map[string]string{"consumerGroup": g.name}, nil)
+		b.push(m.conn, remoting.NewRequest(remoting.RequestNotifyConsumers, map[string]string{"consumerGroup": g.name}, nil), nil)
 	}
 }
 

@@ -15,6 +15,7 @@ type dueKind uint8
 const (
 	dueDelivery dueKind = iota // a delayed message goes to its topic
 	dueCheck                   // a half message is asked about
+	dueExpiry                  // old messages are looked for
 )
 
 // schedule is what is due when: a heap with four children to a node, which for
@@ -95,7 +96,6 @@ const firedAtOnce = 500
 
 // fire does what is due until then, and tells whether that is all; mu is held.
 func (b *Broker) fire(until int64) (done bool) {
-	defer b.writeRecord()
 	for range firedAtOnce {
 		next, some := b.schedule.first()
 		if !some || next.at > until {
@@ -106,8 +106,12 @@ func (b *Broker) fire(until int64) (done bool) {
 		case dueDelivery:
 			b.deliver(next.physical)
 		case dueCheck:
-			b.check(next.physical)
+			b.check(next.physical, next.at)
+		case dueExpiry:
+			b.expire()
+			b.planExpiry()
 		}
+		b.writeRecord() // one for each: its size must not depend on how much is due
 	}
 	return false
 }

@@ -52,7 +52,7 @@ func (r *request) parseSend(short bool) (sendRequest, error) {
 // checkSend finds the topic that a message is for, as far as it may be sent there.
 func (b *Broker) checkSend(r *request, s *sendRequest) error {
 	if b.readOnly {
-		return refuse(remoting.ResponseServiceNotAvailable, "service not available now. It may be caused by one of the following reasons: the broker's disk is full, the store is shut down or it is a slave")
+		return errReadOnly()
 	}
 	if err := checkTopicName(s.topic); err != nil {
 		return err
@@ -60,13 +60,15 @@ func (b *Broker) checkSend(r *request, s *sendRequest) error {
 	if isSystemTopic(s.topic) && s.topic != topicDefault {
 		return refuse(remoting.ResponseNoPermission, "Sending message to topic[%s] is forbidden.", s.topic)
 	}
-	t := b.topicFor(s.topic, s.defaultQueues)
-	if t == nil && strings.HasPrefix(s.topic, retryPrefix) {
-		t = b.ensureOwnTopic(s.topic, 1)
+	if group, retried := strings.CutPrefix(s.topic, retryPrefix); retried && b.groups[group] == nil {
+		return errNoGroup(group)
+	} else if retried {
+		b.ensureOwnTopic(s.topic, 1)
 	}
+	t := b.topicFor(s.topic, s.defaultQueues)
 	switch {
 	case t == nil:
-		return refuse(remoting.ResponseTopicNotExist, "topic[%s] not exist, apply first please!", s.topic)
+		return noTopic(s.topic)
 	case t.config.Perm&remoting.PermWrite == 0:
 		return refuse(remoting.ResponseNoPermission, "the topic[%s] sending message is forbidden", s.topic)
 	case s.queue >= max(t.config.WriteQueues, t.config.ReadQueues):
@@ -82,6 +84,12 @@ func (b *Broker) checkSend(r *request, s *sendRequest) error {
 		s.queue = b.random % max(t.config.WriteQueues, 1)
 	}
 	return nil
+}
+
+// errReadOnly is the answer to what would be stored by a broker that refuses writes.
+func errReadOnly() error {
+	return refuse(remoting.ResponseServiceNotAvailable, "service not available now. It may be caused by one of the following reasons: "+
+		"the broker's disk is full, the store is shut down or it is a slave")
 }
 
 // maxPropertiesLength is the longest text of all properties in bytes.
@@ -108,9 +116,7 @@ func (b *Broker) send(r *request, s sendRequest) (*response, error) {
 	}
 	m := s.message(r, s.flag, r.cmd.Body, s.properties)
 	if strings.HasPrefix(s.topic, retryPrefix) {
-		if err := b.redirectDead(r, &m, s); err != nil {
-			return nil, err
-		}
+		b.redirectDead(r, &m, s)
 	}
 	prepared, _ := strconv.ParseBool(remoting.Property(m.Properties, remoting.PropertyPrepared))
 	if prepared && !(m.Attempts > 0 && delayLevel(m.Properties) > 0) {
@@ -124,11 +130,8 @@ func (b *Broker) send(r *request, s sendRequest) (*response, error) {
 
 // redirectDead sends what a consumer redelivers by itself, and has redelivered too
 // often, to the dead letters of its group. Clients that consume in order do that.
-func (b *Broker) redirectDead(r *request, m *remoting.StoredMessage, s sendRequest) error {
+func (b *Broker) redirectDead(r *request, m *remoting.StoredMessage, s sendRequest) {
 	g := b.groups[strings.TrimPrefix(s.topic, retryPrefix)]
-	if g == nil {
-		return errNoGroup(strings.TrimPrefix(s.topic, retryPrefix))
-	}
 	most := int64(g.config.RetryMaxTimes)
 	if s.maxAttempts >= 0 {
 		most = s.maxAttempts
@@ -141,7 +144,6 @@ func (b *Broker) redirectDead(r *request, m *remoting.StoredMessage, s sendReque
 		m.Topic, m.QueueID = b.ensureOwnTopic(deadPrefix+g.name, 1).config.Name, 0
 		m.Properties = remoting.WithProperty(m.Properties, remoting.PropertyDelayLevel, "-1")
 	}
-	return nil
 }
 
 // sendBatch stores several messages in one queue, or none of them.
@@ -159,13 +161,18 @@ func (b *Broker) sendBatch(r *request, s sendRequest) (*response, error) {
 	if len(entries) == 0 {
 		return nil, refuse(remoting.ResponseMessageIllegal, "batch: it has no message")
 	}
-	messages := make([]remoting.StoredMessage, len(entries))
+	messages, size := make([]remoting.StoredMessage, len(entries)), 0
 	for i, one := range entries {
-		if len(one.Properties) > maxPropertiesLength-64 { // what the broker adds
+		m := s.message(r, one.Flag, one.Body, one.Properties)
+		m.SysFlag &^= remoting.SysTransactionMask
+		messages[i], size = m, size+remoting.MessageSize(m)
+		if len(m.Properties) > maxPropertiesLength {
 			return nil, refuse(remoting.ResponseMessageIllegal, "batch: the properties of message %d are too long", i)
 		}
-		messages[i] = s.message(r, one.Flag, one.Body, one.Properties)
-		messages[i].SysFlag &^= remoting.SysTransactionMask
+	}
+	if size > maxBatch {
+		return nil, refuse(remoting.ResponseMessageIllegal, "batch: %d messages need %d bytes when they are stored, at most %d are taken",
+			len(messages), size, maxBatch)
 	}
 	var first *entry
 	ids := make([]string, len(messages))
@@ -174,7 +181,7 @@ func (b *Broker) sendBatch(r *request, s sendRequest) (*response, error) {
 		if err != nil {
 			return nil, err
 		}
-		if first == nil {
+		if i == 0 {
 			first = e
 		}
 		ids[i] = remoting.OffsetMessageID(b.addr, e.physical)
@@ -193,6 +200,10 @@ func stored(b *Broker, queue int, e *entry, err error) (*response, error) {
 	}
 	return &response{ext: map[string]string{
 		"msgId": remoting.OffsetMessageID(b.addr, e.physical), "queueId": strconv.Itoa(queue),
-		"queueOffset": strconv.FormatInt(e.offset, 10), "MSG_REGION": "DefaultRegion", "TRACE_ON": "true",
+		"queueOffset": strconv.FormatInt(e.offset, 10), "MSG_REGION": regionID, "TRACE_ON": "true",
+		"transactionId": e.uniqueKey(),
 	}}, nil
 }
+
+// regionID is what the real broker calls its region unless it is configured.
+const regionID = "DefaultRegion"

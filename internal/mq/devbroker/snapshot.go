@@ -15,72 +15,69 @@ func (b *Broker) liveBytes() int64 {
 	return size
 }
 
+// recordSize is about how large the records of a snapshot get; the journal takes
+// 32 MiB.
+const recordSize = 1 << 20
+
+// changes are records in the making, for a journal that is written anew.
+type changes struct {
+	yield  func(record []byte) error
+	record []byte
+	err    error // the first one of yield
+}
+
+func (c *changes) add(kind byte, content []byte) {
+	c.record = appendChange(c.record, kind, content)
+	if len(c.record) >= recordSize {
+		c.flush()
+	}
+}
+
+func (c *changes) addJSON(kind byte, content any) {
+	text, err := json.Marshal(content)
+	if err != nil {
+		panic("a change cannot be encoded: " + err.Error()) // only types of this package
+	}
+	c.add(kind, text)
+}
+
+func (c *changes) flush() {
+	if c.err == nil && len(c.record) > 0 {
+		c.err = c.yield(c.record)
+	}
+	c.record = c.record[:0]
+}
+
 // snapshot yields the records that make the present state from nothing.
 func (b *Broker) snapshot(yield func(record []byte) error) error {
-	var head []byte
-	add := func(kind byte, content any) {
-		text, err := json.Marshal(content)
-		if err != nil {
-			panic("a change cannot be encoded: " + err.Error()) // only types of this package
-		}
-		head = appendChange(head, kind, text)
-	}
-	for _, name := range slices.Sorted(maps.Keys(b.topics)) {
-		t := b.topics[name]
-		add(changeTopic, t.config)
-		for _, q := range t.queues {
-			if len(q.entries) == 0 && q.first > 0 {
-				add(changeNextQueue, offsetChange{Topic: name, Queue: q.id, Offset: q.first})
-			}
-		}
+	c := &changes{yield: yield}
+	topics := slices.Sorted(maps.Keys(b.topics))
+	for _, name := range topics {
+		c.addJSON(changeTopic, b.topics[name].config)
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.groups)) {
 		g := b.groups[name]
-		head = appendChange(head, changeGroup, g.raw)
+		c.add(changeGroup, g.raw)
 		for key, offset := range g.offsets {
-			add(changeOffset, offsetChange{Group: name, Topic: key.topic, Queue: key.id, Offset: offset})
+			c.addJSON(changeOffset, offsetChange{Group: name, Topic: key.topic, Queue: key.id, Offset: offset})
 		}
-	}
-	if err := yield(head); err != nil {
-		return err
 	}
 	for _, e := range b.log {
-		if e.frame == nil {
-			continue
-		}
-		if err := yield(appendChange(nil, changeMessage, e.frame)); err != nil {
-			return err
+		if e.frame != nil {
+			c.add(changeMessage, e.frame)
 		}
 	}
-	tail := appendChange(nil, changeNextByte, appendNumbers(nil, b.physical, 0))
-	for physical, h := range b.halves {
-		tail = appendChange(tail, changeChecked, appendNumbers(nil, physical, int64(h.asked)))
-	}
-	return yield(tail)
-}
-
-// expire forgets the messages that are older than the retention, from the heads
-// of their queues. Those that still wait for their time stay.
-func (b *Broker) expire() {
-	before := b.now() - b.settings.retention.Milliseconds()
-	for name, t := range b.topics {
-		if name == topicSchedule || name == topicTimer || name == topicHalf {
-			continue
-		}
-		for _, q := range t.queues {
-			b.expireQueue(q, before)
-		}
-	}
-}
-
-func (b *Broker) expireQueue(q *queue, before int64) {
-	for _, e := range q.entries {
-		if e != nil && e.frame != nil {
-			if e.storedAt >= before {
-				break
+	for _, name := range topics { // their last messages may be gone
+		for _, q := range b.topics[name].queues {
+			if q.end > 0 {
+				c.addJSON(changeNextQueue, offsetChange{Topic: name, Queue: q.id, Offset: q.end})
 			}
-			b.drop(e)
 		}
 	}
-	q.trim()
+	c.add(changeNextByte, appendNumbers(nil, b.physical))
+	for physical, h := range b.halves {
+		c.add(changeChecked, appendNumbers(nil, physical, int64(h.asked), h.next))
+	}
+	c.flush()
+	return c.err
 }

@@ -2,7 +2,9 @@ package devbroker
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
+	"sort"
 	"strings"
 
 	"orderflow/internal/mq/remoting"
@@ -28,10 +30,11 @@ const (
 type state struct {
 	topics   map[string]*topic
 	groups   map[string]*group
-	halves   map[int64]*half // undecided half messages by physical offset
-	log      []*entry        // all messages, by physical offset; some may be gone
-	gone     int             // how many of log are
-	physical int64           // offset of the next message
+	halves   map[int64]*half   // undecided half messages by physical offset
+	copies   map[int64][]int64 // physical offsets of their copies, oldest first, by the offset of the first
+	log      []*entry          // all messages, by physical offset; some may be gone
+	gone     int               // how many of log are
+	physical int64             // offset of the next message
 	tags     map[string]string
 }
 
@@ -45,38 +48,45 @@ type topic struct {
 type queue struct {
 	topic   *topic
 	id      int
-	first   int64    // the offset of entries[0]
-	entries []*entry // nil, or one without a frame, where a message is gone
+	end     int64    // the offset that the next message gets
+	entries []*entry // by offset; where a message is gone there is one without a frame, or none
 	held    []*heldPull
 }
 
 // next is the offset that the next message gets.
-func (q *queue) next() int64 { return q.first + int64(len(q.entries)) }
+func (q *queue) next() int64 { return q.end }
+
+// min is the first offset that can be read.
+func (q *queue) min() int64 {
+	if len(q.entries) == 0 {
+		return q.end
+	}
+	return q.entries[0].offset
+}
 
 // at is the message with the offset, or nil.
 func (q *queue) at(offset int64) *entry {
-	if offset < q.first || offset >= q.next() {
+	if offset < q.min() || offset >= q.end {
 		return nil
 	}
-	if e := q.entries[offset-q.first]; e != nil && e.frame != nil {
+	i := int(min(offset-q.min(), int64(len(q.entries)-1))) // it is there, or further ahead if some are missing
+	if q.entries[i].offset != offset {
+		i = sort.Search(i, func(i int) bool { return q.entries[i].offset >= offset })
+	}
+	if e := q.entries[i]; e.offset == offset && e.frame != nil {
 		return e
 	}
 	return nil
 }
 
-// min is the first offset that can be read.
-func (q *queue) min() int64 { return q.first }
-
 // trim forgets the messages at the head that are gone.
 func (q *queue) trim() {
 	n := 0
-	for n < len(q.entries) && (q.entries[n] == nil || q.entries[n].frame == nil) {
+	for n < len(q.entries) && q.entries[n].frame == nil {
 		n++
 	}
-	if n > 0 {
-		clear(q.entries[:n])
-		q.entries, q.first = q.entries[n:], q.first+int64(n)
-	}
+	clear(q.entries[:n])
+	q.entries = q.entries[n:]
 }
 
 // entry is a stored message.
@@ -96,6 +106,11 @@ func (e *entry) message() remoting.StoredMessage {
 		panic("a stored message cannot be read: " + err.Error())
 	}
 	return m
+}
+
+// uniqueKey is the id that the producer gave the message.
+func (e *entry) uniqueKey() string {
+	return remoting.Property(e.message().Properties, remoting.PropertyUniqueKey)
 }
 
 // queueKey names a queue.
@@ -123,7 +138,8 @@ type group struct {
 
 func newState() *state {
 	s := &state{
-		topics: map[string]*topic{}, groups: map[string]*group{}, halves: map[int64]*half{}, tags: map[string]string{},
+		topics: map[string]*topic{}, groups: map[string]*group{}, halves: map[int64]*half{}, copies: map[int64][]int64{},
+		tags: map[string]string{},
 	}
 	return s
 }
@@ -193,13 +209,7 @@ func (s *state) add(m remoting.StoredMessage, frame []byte) *entry {
 	if q == nil {
 		return e
 	}
-	e.queue = q
-	if len(q.entries) == 0 && m.QueueOffset > q.first {
-		q.first = m.QueueOffset
-	}
-	for q.next() < m.QueueOffset {
-		q.entries = append(q.entries, nil)
-	}
+	e.queue, q.end = q, e.offset+1
 	q.entries = append(q.entries, e)
 	return e
 }
@@ -252,7 +262,7 @@ func (s *state) drop(e *entry) {
 	}
 }
 
-// removeTopic forgets a topic and its messages.
+// removeTopic forgets a topic, its messages and what groups have in its queues.
 func (s *state) removeTopic(name string) {
 	t := s.topics[name]
 	if t == nil {
@@ -261,10 +271,14 @@ func (s *state) removeTopic(name string) {
 	delete(s.topics, name)
 	for _, q := range t.queues {
 		for _, e := range q.entries {
-			if e != nil {
-				s.drop(e)
-			}
+			s.unwatch(e.physical)
+			s.drop(e)
 		}
+	}
+	for _, g := range s.groups {
+		maps.DeleteFunc(g.offsets, func(key queueKey, _ int64) bool { return key.topic == name })
+		maps.DeleteFunc(g.resets, func(key queueKey, _ int64) bool { return key.topic == name })
+		maps.DeleteFunc(g.locks, func(key queueKey, _ queueLock) bool { return key.topic == name })
 	}
 }
 

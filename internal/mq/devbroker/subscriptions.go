@@ -21,14 +21,25 @@ func newSubscription(s remoting.Subscription) *subscription {
 	return sub
 }
 
-// subscribe brings a group's subscriptions to those of a heartbeat. An older one
-// never replaces a newer one: members start one after the other with new filters.
-func (g *group) subscribe(wanted []remoting.Subscription) {
+// subscribe brings a group's subscriptions to those of a heartbeat, and tells
+// whether the topics are others now. An older one never replaces a newer one:
+// members start one after the other with new filters.
+func (g *group) subscribe(wanted []remoting.Subscription) (changed bool) {
+	topics := make(map[string]bool, len(wanted))
 	for _, s := range wanted {
+		topics[s.Topic] = true
 		old := g.subscriptions[s.Topic]
 		if old != nil && (old.version > s.Version || old.version == s.Version && old.Expression == s.Expression) {
 			continue
 		}
+		changed = changed || old == nil
 		g.subscriptions[s.Topic] = newSubscription(s)
 	}
+	for topic := range g.subscriptions {
+		if !topics[topic] {
+			delete(g.subscriptions, topic)
+			changed = true
+		}
+	}
+	return changed
 }

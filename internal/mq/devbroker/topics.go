@@ -2,16 +2,11 @@ package devbroker
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"orderflow/internal/mq/remoting"
 )
-
-// maxTopicName is the longest name of a topic in bytes.
-const maxTopicName = 127
-
-// maxQueues bounds how many queues a request can make a topic have.
-const maxQueues = 4096
 
 // checkTopicName refuses a name that the real broker refuses.
 func checkTopicName(name string) error {
@@ -50,7 +45,7 @@ func (b *Broker) putTopic(config remoting.TopicConfig) *topic {
 // topicFor finds a topic, or creates it if that is allowed by its use.
 func (b *Broker) topicFor(name string, queues int) *topic {
 	t := b.topics[name]
-	if t == nil && b.settings.createTopics && checkTopicName(name) == nil && !isSystemTopic(name) {
+	if t == nil && b.settings.createTopics && checkTopicName(name) == nil && !isSystemTopic(name) && len(b.topics) < maxTopics {
 		t = b.putTopic(newTopicConfig(name, min(max(queues, 1), 8)))
 	}
 	return t
@@ -68,7 +63,7 @@ func (b *Broker) ensureOwnTopic(name string, queues int) *topic {
 func (b *Broker) readableQueue(topic string, id int) (*queue, error) {
 	t := b.topics[topic]
 	if t == nil {
-		return nil, refuse(remoting.ResponseTopicNotExist, "topic[%s] not exist, apply first please!", topic)
+		return nil, noTopic(topic)
 	}
 	if t.config.Perm&remoting.PermRead == 0 {
 		return nil, refuse(remoting.ResponseNoPermission, "the topic[%s] pulling message is forbidden", topic)
@@ -93,27 +88,31 @@ func (s *state) ensureGroup(name string) *group {
 
 // setGroup creates a group or changes its settings, from their JSON.
 func (s *state) setGroup(raw []byte) error {
-	var config remoting.GroupConfig
-	if err := remoting.DecodeBody(raw, &config); err != nil {
+	config, all, err := completeGroup(raw)
+	if err != nil {
 		return err
 	}
 	if config.Name == "" {
 		return refuse(remoting.ResponseInvalidParameter, "groupName is missing")
 	}
 	g := s.ensureGroup(config.Name)
-	g.config, g.raw = config, append(json.RawMessage(nil), raw...)
+	g.config, g.raw = config, all
 	return nil
 }
 
 // putGroup creates a group or changes its settings, records it, and makes its
 // retry topic.
 func (b *Broker) putGroup(raw []byte) error {
-	var config remoting.GroupConfig
-	if err := remoting.DecodeBody(raw, &config); err != nil {
+	config, _, err := completeGroup(raw)
+	if err != nil {
 		return err
 	}
-	if config.Name == "" || !isName(config.Name) || len(retryPrefix+config.Name) > maxTopicName+len(retryPrefix) {
-		return refuse(remoting.ResponseInvalidParameter, "groupName %q is empty, too long or has an illegal character", config.Name)
+	if config.Name == "" || !isName(config.Name) || len(config.Name) > maxTopicName {
+		return refuse(remoting.ResponseInvalidParameter, "groupName %.200q is empty, too long or has an illegal character", config.Name)
+	}
+	if len(raw) > maxGroupConfig || b.groups[config.Name] == nil && len(b.groups) >= maxGroups {
+		return refuse(remoting.ResponseInvalidParameter, "there are %d groups and the settings have %d bytes; %d and %d are too many",
+			len(b.groups), len(raw), maxGroups, maxGroupConfig)
 	}
 	if config.RetryQueues < 0 || config.RetryQueues > maxQueues {
 		return refuse(remoting.ResponseInvalidParameter, "retryQueueNums: %d is not possible", config.RetryQueues)
@@ -131,13 +130,18 @@ func (b *Broker) groupFor(name string) *group {
 	if g := b.groups[name]; g != nil {
 		return g
 	}
-	if !b.settings.createGroups || name == "" || !isName(name) || len(name) > maxTopicName {
+	if !b.settings.createGroups || name == "" || !isName(name) || len(name) > maxTopicName || len(b.groups) >= maxGroups {
 		return nil
 	}
 	g := b.ensureGroup(name)
 	b.record(changeGroup, g.raw)
 	b.ensureOwnTopic(retryPrefix+name, max(g.config.RetryQueues, 1))
 	return g
+}
+
+// noTopic is the answer to a request for a topic that is not there.
+func noTopic(name string) *refusal {
+	return &refusal{remoting.ResponseTopicNotExist, fmt.Sprintf("topic[%s] not exist, apply first please!", name)}
 }
 
 // errNoGroup is the answer to a request of a group that is not there.
@@ -147,8 +151,12 @@ func errNoGroup(name string) error {
 
 // setOffset notes how far a group is in a queue.
 func (b *Broker) setOffset(g *group, key queueKey, offset int64) {
-	if old, there := g.offsets[key]; there && old == offset {
+	old, there := g.offsets[key]
+	if there && old == offset {
 		return
+	}
+	if !there {
+		key.topic = strings.Clone(key.topic) // a field shares the memory of its whole header
 	}
 	g.offsets[key] = offset
 	b.recordJSON(changeOffset, offsetChange{Group: g.name, Topic: key.topic, Queue: key.id, Offset: offset})

@@ -1,6 +1,7 @@
 package devbroker
 
 import (
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -10,9 +11,11 @@ import (
 
 // half is a half message that nobody has decided about yet.
 type half struct {
-	physical int64
-	asked    int  // check-backs so far
-	replaced bool // a check-back has made a copy, which is asked about in its place
+	entry    *entry
+	first    int64 // the offset of the message that it is, or is a copy of
+	asked    int   // check-backs so far
+	next     int64 // when it is asked about next
+	replaced bool  // a check-back has made a copy, which is asked about in its place
 }
 
 // checkBacks are the half messages that producers are being asked about.
@@ -52,36 +55,76 @@ func (c *checkBacks) close(physical int64) {
 	c.answered.Broadcast()
 }
 
-// prepare stores a half message, where no consumer sees it.
+// reservedForHalf is how many bytes of properties the broker adds to a half message
+// at most until it is delivered.
+const reservedForHalf = 128
+
+// prepare stores a half message, where no consumer sees it. What only the broker
+// says of a half message is taken away: a client could end another one's by it.
 func (b *Broker) prepare(m remoting.StoredMessage) (*entry, error) {
+	m.Properties = remoting.WithoutProperties(m.Properties, remoting.PropertyCheckTimes, remoting.PropertyPreparedOffset)
 	m.Properties = remoting.WithProperty(m.Properties, remoting.PropertyTransactionID,
 		remoting.Property(m.Properties, remoting.PropertyUniqueKey))
 	m = waiting(m, topicHalf, 0)
 	m.SysFlag &^= remoting.SysTransactionMask
+	if most := maxPropertiesLength - reservedForHalf; len(m.Properties) > most {
+		return nil, refuse(remoting.ResponseMessageIllegal, "the message is illegal: properties of %d bytes, a half message may have %d",
+			len(m.Properties), most)
+	}
 	return b.put(m)
 }
 
 // watch begins to ask about a half message that was added to the state.
 func (b *Broker) watch(m remoting.StoredMessage, e *entry) {
-	h := &half{physical: e.physical}
+	h := &half{entry: e, first: e.offset}
+	at := e.storedAt + b.settings.transactionTimeout.Milliseconds()
+	if immune := immunity(m.Properties); immune > 0 {
+		at = m.BornAt + immune
+	}
 	h.asked, _ = strconv.Atoi(remoting.Property(m.Properties, remoting.PropertyCheckTimes))
-	if h.asked > 0 { // a copy made by a check-back
-		id := remoting.Property(m.Properties, remoting.PropertyUniqueKey)
-		for _, other := range b.halves {
-			if remoting.Property(b.find(other.physical).message().Properties, remoting.PropertyUniqueKey) == id {
-				other.replaced = true
-			}
+	if of, err := strconv.ParseInt(remoting.Property(m.Properties, remoting.PropertyPreparedOffset), 10, 64); err == nil {
+		h.first = of
+		for _, older := range b.sameHalf(h) {
+			older.replaced = true
 		}
+		b.copies[of] = append(b.copies[of], e.physical)
+		at = e.storedAt + b.settings.checkInterval.Milliseconds()
 	}
 	b.halves[e.physical] = h
-	first := e.storedAt + b.settings.transactionTimeout.Milliseconds()
-	if immune := immunity(m.Properties); immune > 0 {
-		first = m.BornAt + immune
+	b.askAt(h, at)
+}
+
+// askAt plans the next check-back. One that was planned before is no more valid.
+func (b *Broker) askAt(h *half, at int64) {
+	h.next = at
+	b.schedule.add(at, h.entry.physical, dueCheck)
+}
+
+// sameHalf are the half message and its copies, as far as they are there.
+func (b *Broker) sameHalf(h *half) []*half {
+	var same []*half
+	if e := h.entry.queue.at(h.first); e != nil && b.halves[e.physical] != nil {
+		same = append(same, b.halves[e.physical])
 	}
-	if h.asked > 0 {
-		first = e.storedAt + b.settings.checkInterval.Milliseconds()
+	for _, physical := range b.copies[h.first] {
+		same = append(same, b.halves[physical])
 	}
-	b.schedule.add(first, e.physical, dueCheck)
+	return same
+}
+
+// unwatch forgets that a message was a half message.
+func (s *state) unwatch(physical int64) {
+	h := s.halves[physical]
+	if h == nil {
+		return
+	}
+	delete(s.halves, physical)
+	left := slices.DeleteFunc(s.copies[h.first], func(copied int64) bool { return copied == physical })
+	if len(left) == 0 {
+		delete(s.copies, h.first)
+		return
+	}
+	s.copies[h.first] = left
 }
 
 // immunity is for how many milliseconds from its birth a half message asks not to
@@ -94,103 +137,115 @@ func immunity(properties string) int64 {
 	return seconds * 1000
 }
 
-// check asks a producer what became of a half message. Each time counts, also if
-// there is nobody to ask; after too many the message is put aside.
-func (b *Broker) check(physical int64) {
-	h := b.halves[physical]
-	if h == nil || h.replaced {
-		return
+// check asks about a half message when it is time to.
+func (b *Broker) check(physical, at int64) {
+	if h := b.halves[physical]; h != nil && h.next == at && !h.replaced {
+		b.checkNow(h)
 	}
-	e := b.find(physical)
-	m := e.message()
+}
+
+// checkNow asks a producer what became of a half message. Each time counts, also
+// if there is nobody to ask; after too many the message is put aside.
+func (b *Broker) checkNow(h *half) {
+	m := h.message()
 	if h.asked >= b.settings.maxChecks {
-		b.discard(m, e)
+		b.discard(m, h)
 		return
 	}
 	h.asked++
 	m.Properties = remoting.WithProperty(m.Properties, remoting.PropertyCheckTimes, strconv.Itoa(h.asked))
 	if b.settings.repeatedCommits {
 		copied := m
-		copied.Properties = remoting.WithProperty(copied.Properties, remoting.PropertyPreparedOffset, strconv.FormatInt(e.offset, 10))
-		again, err := b.put(copied) // goes on the schedule, too
-		if err != nil {
-			b.settings.log.Warn("cannot renew a half message", "error", err)
+		copied.Properties = remoting.WithProperty(copied.Properties, remoting.PropertyPreparedOffset, strconv.FormatInt(h.first, 10))
+		if again, err := b.put(copied); err == nil { // is on the schedule, too
+			b.ask(copied, again)
 			return
 		}
-		m, e = again.message(), again
-	} else {
-		b.record(changeChecked, appendNumbers(nil, physical, int64(h.asked)))
-		b.schedule.add(b.now()+b.settings.checkInterval.Milliseconds(), physical, dueCheck)
 	}
-	b.ask(m, e)
+	b.askAt(h, b.now()+b.settings.checkInterval.Milliseconds())
+	b.record(changeChecked, appendNumbers(nil, h.entry.physical, int64(h.asked), h.next))
+	b.ask(m, h.entry)
+}
+
+// message decodes a half message, with what the broker says of it.
+func (h *half) message() remoting.StoredMessage {
+	m := h.entry.message()
+	if h.asked > 0 {
+		m.Properties = remoting.WithProperty(m.Properties, remoting.PropertyCheckTimes, strconv.Itoa(h.asked))
+	}
+	return m
 }
 
 // ask sends the check-back to one of the producers of the message's group, to
 // another one each time.
 func (b *Broker) ask(m remoting.StoredMessage, e *entry) {
-	producer := b.someProducer(remoting.Property(m.Properties, remoting.PropertyProducerGroup))
+	group := remoting.Property(m.Properties, remoting.PropertyProducerGroup)
+	producer := b.someProducer(group)
 	if producer == nil {
 		return
 	}
 	id := remoting.Property(m.Properties, remoting.PropertyUniqueKey)
 	m.Topic = remoting.Property(m.Properties, remoting.PropertyRealTopic)
 	m.QueueID, _ = strconv.Atoi(remoting.Property(m.Properties, remoting.PropertyRealQueueID))
+	m.QueueOffset, m.PhysicalOffset, m.StoredAt, m.StoreHost = e.offset, e.physical, e.storedAt, b.addr
 	body, err := remoting.AppendMessage(nil, m)
 	if err != nil {
 		b.settings.log.Warn("cannot ask about a half message", "error", err)
 		return
 	}
-	b.checks.open[e.physical] = true
-	b.push(producer.conn, remoting.RequestCheckTransaction, answerFields(
+	check := remoting.NewRequest(remoting.RequestCheckTransaction, answerFields(
 		"tranStateTableOffset", e.offset, "commitLogOffset", e.physical, "msgId", id, "transactionId", id,
 		"offsetMsgId", remoting.OffsetMessageID(b.addr, e.physical), "bname", brokerName, "topic", topicHalf,
 	), body)
+	if b.push(producer.conn, check, map[string]string{"topic": m.Topic, "producerGroup": group}) {
+		b.checks.open[e.physical] = true
+	}
 }
 
 // discard puts a half message aside that nobody has decided about.
-func (b *Broker) discard(m remoting.StoredMessage, e *entry) {
+func (b *Broker) discard(m remoting.StoredMessage, h *half) {
 	if b.topics[topicDiscarded] == nil {
 		b.putTopic(newTopicConfig(topicDiscarded, 1))
 	}
 	m.Topic, m.QueueID = topicDiscarded, 0
 	if _, err := b.put(m); err != nil {
-		b.settings.log.Warn("cannot put a half message aside", "error", err)
-		return
+		b.settings.log.Warn("a half message that nobody has decided about is lost", "error", err)
 	}
-	b.end(e)
+	b.endHalf(h)
 }
 
 // commit delivers a half message to its topic.
-func (b *Broker) commit(m remoting.StoredMessage, e *entry) error {
+func (b *Broker) commit(h *half) error {
+	if b.readOnly {
+		return errReadOnly()
+	}
+	m := h.message()
 	m.Topic = remoting.Property(m.Properties, remoting.PropertyRealTopic)
 	queue, err := strconv.Atoi(remoting.Property(m.Properties, remoting.PropertyRealQueueID))
 	if err != nil {
 		return err
 	}
 	m.QueueID = queue
-	m.Properties = remoting.WithoutProperties(m.Properties,
-		remoting.PropertyRealTopic, remoting.PropertyRealQueueID, remoting.PropertyPrepared)
+	m.Properties = remoting.WithoutProperties(m.Properties, remoting.PropertyRealTopic, remoting.PropertyRealQueueID,
+		remoting.PropertyPrepared, remoting.PropertyPreparedOffset)
 	m.SysFlag = m.SysFlag&^remoting.SysTransactionMask | remoting.SysCommit
-	m.PreparedOffset = e.physical
+	m.PreparedOffset = h.entry.physical
 	if _, err := b.store(m); err != nil {
 		return err
 	}
-	b.endHalf(m, e)
+	b.endHalf(h)
 	return nil
 }
 
-// endHalf forgets a half message, and the older copies of it. The end of an old
+// endHalf forgets a half message and the older copies of it. The end of an old
 // copy leaves the newest one, about which a producer is being asked.
-func (b *Broker) endHalf(m remoting.StoredMessage, e *entry) {
-	h := b.halves[e.physical]
-	b.end(e)
-	if !b.settings.repeatedCommits || h == nil || h.replaced {
-		return
+func (b *Broker) endHalf(h *half) {
+	ended := []*half{h}
+	if !h.replaced {
+		ended = b.sameHalf(h)
 	}
-	id := remoting.Property(m.Properties, remoting.PropertyUniqueKey)
-	for _, other := range b.halves {
-		if old := b.find(other.physical); remoting.Property(old.message().Properties, remoting.PropertyUniqueKey) == id {
-			b.end(old)
-		}
+	for _, h := range ended {
+		b.checks.close(h.entry.physical)
+		b.end(h.entry)
 	}
 }
