@@ -76,7 +76,11 @@ func batchIgnoresDelay(s *scene) {
 		s.Errorf("the queue has %q", got)
 	}
 	equal(s, "level", property(all[0], "DELAY"), "5")
-	// A level for the whole batch is refused.
+}
+
+// A level for the whole batch is refused.
+func batchDelayed(s *scene) {
+	topic := s.topic(1)
 	refused := s.postBatch(letter{topic: topic, properties: map[string]string{"DELAY": "5"}}, s.batch(entry("c", nil)))
 	s.refuse("a delayed batch", refused, remoting.ResponseMessageIllegal)
 }

@@ -19,7 +19,9 @@ import (
 
 // client is what the wrapper's producers and consumers are made of.
 func (s *scene) client() mq.Client {
-	return mq.Client{NameServers: []string{s.NameServer}, Service: "mqtest", Logger: slog.New(slog.DiscardHandler)}
+	return mq.Client{
+		NameServers: []string{s.NameServer}, Service: "mqtest", Logger: slog.New(slog.DiscardHandler), Credentials: s.Credentials,
+	}
 }
 
 // service is a producer or consumer of the wrapper.
@@ -169,7 +171,13 @@ func sendBinary(s *scene) {
 	if got := s.wait(topic, 0, 1)[0].Body; !bytes.Equal(got, body) {
 		s.Errorf("the body arrives as %x", got)
 	}
+}
+
+// A message without a body is not thought of: the answer is a null pointer.
+func sendNoBody(s *scene) {
+	topic := s.topic(1)
 	s.refuse("no body", s.line().post(letter{topic: topic}), remoting.ResponseSystemError)
+	equal(s, "messages", s.offset(remoting.RequestGetMaxOffset, topic, 0), 0)
 }
 
 // random makes bytes that cannot be compressed.

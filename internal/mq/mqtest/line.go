@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"orderflow/internal/mq"
 	"orderflow/internal/mq/remoting"
 )
 
@@ -117,6 +118,9 @@ func (l *line) begin(code int, ext fields, body []byte) <-chan remoting.Command 
 // write sends a frame.
 func (l *line) write(cmd remoting.Command) {
 	l.s.Helper()
+	if key := l.s.Credentials; key != (mq.Credentials{}) {
+		remoting.Sign(&cmd, key.AccessKey, key.SecretKey)
+	}
 	if err := remoting.WriteCommand(l.nc, cmd); err != nil {
 		l.s.Fatalf("request %d: %v", cmd.Code, err)
 	}

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"orderflow/internal/mq"
 )
 
 // Endpoint is a broker under test. Its delay levels 1, 3, 4 and 16 must be 1 to 3
@@ -27,6 +29,8 @@ type Endpoint struct {
 	// Advance pushes the broker's clock; nil if it cannot be pushed, and then the
 	// few cases that need much time wait for it.
 	Advance func(time.Duration)
+	// Credentials sign what the cases send; the zero value is none.
+	Credentials mq.Credentials
 	// TLS is how to connect to it; nil means plain TCP. Cases that need the stock
 	// client, which knows no TLS, are skipped with it.
 	TLS *tls.Config

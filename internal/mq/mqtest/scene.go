@@ -71,7 +71,7 @@ type scene struct {
 func newScene(ctx context.Context, t *testing.T, target target) *scene {
 	s := &scene{
 		T: t, target: target, ctx: ctx, id: "mqtest-" + uuid.NewString()[:8],
-		admin: mq.NewAdmin([]string{target.NameServer}),
+		admin: mq.NewAdmin([]string{target.NameServer}, mq.WithCredentials(target.Credentials), mq.WithTLS(target.TLS)),
 	}
 	t.Cleanup(func() {
 		if err := s.admin.Close(); err != nil {
