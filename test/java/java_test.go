@@ -1,0 +1,69 @@
+package java
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"orderflow/internal/mq/devbroker"
+)
+
+// stackLevels are the delay levels of the stack's broker (deploy/stack).
+const stackLevels = "1s 5s 1s 1s 1s 2s 2s 2s 5s 5s 5s 10s 10s 10s 20s 3s 1m 10m"
+
+func TestJavaClient(t *testing.T) {
+	realNameServer := os.Getenv(variableNameServer)
+	if realNameServer == "" {
+		t.Skipf("%s is not set: runs together with what needs a real broker", variableNameServer)
+	}
+	j := newJVM(t)
+	t.Run("real", func(t *testing.T) { testTarget(t, j, realNameServer) })
+	t.Run("devbroker", func(t *testing.T) {
+		b := devbroker.RunT(t, devbroker.WithDelayLevels(stackLevels),
+			devbroker.WithTransactionTimeout(time.Second), devbroker.WithCheckInterval(time.Second))
+		testTarget(t, j, b.Addr())
+	})
+}
+
+func testTarget(t *testing.T, j *jvm, nameServer string) {
+	t.Run("mqadmin", func(t *testing.T) { // the longest first
+		t.Parallel()
+		testAdmin(t, j, nameServer)
+	})
+	for _, encoding := range []string{"JSON", "ROCKETMQ"} {
+		t.Run("client/"+encoding, func(t *testing.T) {
+			t.Parallel()
+			testClient(t, j, nameServer, encoding)
+		})
+	}
+}
+
+// testClient plays the scenes with one encoding of the headers.
+func testClient(t *testing.T, j *jvm, nameServer, encoding string) {
+	output, err := j.run(t.Context(), []string{
+		"-Drocketmq.serialize.type=" + encoding, "-Drocketmq.client.localOffsetStoreDir=" + t.TempDir(),
+	}, "Check", nameServer, suffix())
+	played := 0
+	for line := range strings.Lines(output) {
+		result, rest, _ := strings.Cut(line, " ")
+		name, detail, _ := strings.Cut(strings.TrimSpace(rest), " ")
+		switch result {
+		case "ok":
+			played++
+			t.Logf("%s: %s", name, detail)
+		case "FAIL":
+			t.Errorf("%s: %s", name, detail)
+		default:
+			t.Errorf("unexpected output: %s", line)
+		}
+	}
+	if err != nil || played == 0 {
+		t.Errorf("%d scenes went well, and the program ended with %v", played, err)
+	}
+}
+
+// suffix tells this run's topics and groups apart.
+func suffix() string { return fmt.Sprintf("%08x", rand.Uint32()) }

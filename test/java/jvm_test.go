@@ -1,0 +1,114 @@
+package java
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	// variableNameServer names the real name server.
+	variableNameServer = "ORDERFLOW_TEST_NAMESRV"
+	// variableJars names the folder with RocketMQ's jars, if it is not that of this
+	// checkout's stack.
+	variableJars = "ORDERFLOW_TEST_ROCKETMQ_JARS"
+	stackJars    = "../../.stack/jars/rocketmq"
+
+	// jvmTimeout bounds one program.
+	jvmTimeout = 100 * time.Second
+)
+
+// jvm runs Java programs with RocketMQ's jars.
+type jvm struct {
+	java      string // the program
+	classPath string
+	home      string // takes what the client and mqadmin write
+}
+
+// newJVM compiles the scenes. The test is skipped if something is not installed.
+func newJVM(t *testing.T) *jvm {
+	t.Helper()
+	jars := os.Getenv(variableJars)
+	if jars == "" {
+		jars = stackJars
+	}
+	jars, err := filepath.Abs(jars)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(jars, "pom.xml")); err != nil {
+		t.Skipf("no jars of RocketMQ: run \"make stack-up\" once, or set %s", variableJars)
+	}
+	bin := findJDK(t)
+	if bin == "" {
+		t.Skip("no JDK 17: install Debian's openjdk-17-jdk-headless, or set JAVA_HOME")
+	}
+	sources, err := filepath.Glob("testdata/*.java")
+	if err != nil || len(sources) == 0 {
+		t.Fatalf("no sources: %v", err)
+	}
+	classes, jars := t.TempDir(), filepath.Join(jars, "*")
+	compiler := exec.CommandContext(t.Context(), filepath.Join(bin, "javac"),
+		append([]string{"-J-XX:TieredStopAtLevel=1", "-proc:none", "-d", classes, "-cp", jars}, sources...)...)
+	if output, err := compiler.CombinedOutput(); err != nil {
+		t.Fatalf("javac: %v\n%s", err, output)
+	}
+	return &jvm{
+		java: filepath.Join(bin, "java"), home: t.TempDir(),
+		classPath: classes + string(filepath.ListSeparator) + jars,
+	}
+}
+
+// findJDK returns the folder with java and javac of a JDK 17, or nothing. 17 is
+// what the stack runs RocketMQ with.
+func findJDK(t *testing.T) string {
+	t.Helper()
+	var candidates []string
+	if home := os.Getenv("JAVA_HOME"); home != "" {
+		candidates = append(candidates, filepath.Join(home, "bin"))
+	}
+	if path, err := exec.LookPath("javac"); err == nil {
+		candidates = append(candidates, filepath.Dir(path))
+	}
+	installed, err := filepath.Glob("/usr/lib/jvm/*17*/bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bin := range append(candidates, installed...) {
+		version, err := exec.CommandContext(t.Context(), filepath.Join(bin, "javac"), "-version").Output()
+		if err == nil && strings.HasPrefix(string(version), "javac 17") {
+			return bin
+		}
+	}
+	return ""
+}
+
+// command prepares a program: flags for the JVM, its main class and its arguments.
+func (j *jvm) command(ctx context.Context, flags []string, main string, args ...string) *exec.Cmd {
+	// Programs that live for seconds start sooner with the first compiler only.
+	all := append([]string{
+		"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m", "-Duser.home=" + j.home,
+		"-Drmq.logback.configurationFile=testdata/logback.xml",
+	}, flags...)
+	all = append(all, "-cp", j.classPath, main)
+	cmd := exec.CommandContext(ctx, j.java, append(all, args...)...)
+	cmd.Env = append(os.Environ(), "ROCKETMQ_HOME="+j.home)
+	cmd.WaitDelay = time.Second
+	return cmd
+}
+
+// run runs a program and returns what it printed.
+func (j *jvm) run(ctx context.Context, flags []string, main string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, jvmTimeout)
+	defer cancel()
+	var output bytes.Buffer
+	cmd := j.command(ctx, flags, main, args...)
+	cmd.Stdout, cmd.Stderr = &output, &output
+	err := cmd.Run()
+	return output.String(), err
+}
