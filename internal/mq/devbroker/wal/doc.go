@@ -5,12 +5,13 @@
 // Append puts a record into a buffer; one goroutine writes what has gathered
 // there and syncs it; Wait waits for that. What Wait promises is Options.Fsync:
 //
-//	           write(2) is called     on disk (fdatasync)      Wait returns   outlives
-//	Always     as soon as it can be   with each write          when on disk   a power loss
-//	Interval   as soon as it can be   every second             when written   SIGKILL
-//	Never      as soon as it can be   when a segment ends,     when written   SIGKILL
-//	                                  and when it is closed
+//	           write(2) is called     on disk (fdatasync)    Wait returns   outlives
+//	Always     as soon as it can be   with each write        when on disk   a power loss
+//	Interval   as soon as it can be   every second           when written   SIGKILL
+//	Never      as soon as it can be   when a segment ends    when written   SIGKILL
 //
+// In every mode what there is gets on disk when a segment ends, and in Open,
+// Rewrite and Close.
 // "As soon as it can be" is when the write, or the sync, before it has returned;
 // nobody needs to call Wait for it. In every mode records are written in the
 // order of Append, and what is recovered is a prefix of them.
@@ -61,7 +62,7 @@
 //	24  8  offset below which everything was on disk before the mark was written
 //
 // The first batch that is written after a successful sync begins with a mark.
-// Under Always that is every batch.
+// Under Always that is every batch but the first of a segment.
 //
 // # Recovery
 //
@@ -79,26 +80,28 @@
 //     been on disk. Such marks are searched for by the identity in them, since it
 //     is not known where frames begin; no content of a message can imitate one.
 //   - Otherwise it is a torn tail. The file is cut there, good records behind it
-//     included: they never were safe, and the log has to be a prefix. Open waits
-//     until the cut is on disk and logs how many bytes it took.
+//     included: no sync is known to have covered them, and what is recovered has
+//     to be a prefix. Open waits until the cut is on disk and logs how many bytes
+//     it took.
 //   - A bad header, a segment that is missing and a bad current are damage: those
 //     are on disk before anything depends on them, and have their names only when
 //     they are.
 //
 // Damage is a *CorruptError; Open neither cuts nor repairs it, since acknowledged
-// records would silently be gone. What cannot be told from a torn tail, and is
-// cut, is damage to what was written after the last mark: under Always to the last
-// batch before a crash, under Never to all of the last segment before a crash.
-// Close and Rewrite end with a sync and a mark, so after those nothing is cut but
-// the mark itself. That a file which was closed has lost its end, at a place where
-// a record ends or within one, cannot be told either.
+// records would silently be gone. The way out is a copy, or another directory.
+//
+// What cannot be told from a torn tail, and is cut, is damage to what was written
+// after the last mark: under Always to the last batch before a crash, under Never
+// to all of the last segment before a crash. Close and Rewrite end with a sync
+// and a mark, so after those nothing is cut but the mark itself. That the last
+// segment has lost its end, and the marks there, cannot be told either.
 //
 // The rule is that of Pebble (format FormatWALSyncChunks, pull requests 4331 and
-// 4336), which writes the synced offset into its chunks for the same reason. RocksDB cannot
-// tell the two apart and has the operator choose (WALRecoveryMode; the dilemma is
-// spelled out in its pull request 6963); etcd guesses by looking for sectors of
-// zeros. Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage"
-// (FAST '18), section 3.3.3, has the general argument.
+// 4336), which writes the synced offset into its chunks for the same reason.
+// RocksDB cannot tell the two apart and has the operator choose (WALRecoveryMode;
+// its pull request 6963 spells the dilemma out); etcd guesses by looking for
+// sectors of zeros. Alagappan et al., "Protocol-Aware Recovery for Consensus-Based
+// Storage" (FAST '18), section 3.3.3, has the general argument.
 //
 // A sync that fails is never tried again, because Linux drops what it could not
 // write and reports it once: the log fails as a whole. The next Open would see
