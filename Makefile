@@ -26,7 +26,7 @@ NO_STACK = env -u ORDERFLOW_TEST_MYSQL -u ORDERFLOW_TEST_NAMESRV
 # Runs a command on the stack, and stops what it had to start for it.
 ON_STACK = $(STACK) run
 
-.PHONY: help generate generate-check lint build test test-race test-real demo demo-real bench clean \
+.PHONY: help generate generate-check lint build test test-race test-real conformance demo demo-real bench clean \
 	stack-up stack-down stack-reset stack-status stack-env
 
 help: ## show this list
@@ -59,6 +59,10 @@ test-race: ## run them with the race detector (needs a C compiler)
 
 test-real: ## run all tests on a real broker and a real database (see stack-up)
 	@$(ON_STACK) $(GO) test -count=1 -p 1 -timeout 10m $(TESTFLAGS) ./...
+
+conformance: ## compare devbroker with Apache RocketMQ 5.3.3, case by case
+	@$(ON_STACK) $(GO) test -count=1 -json -run '^(TestDevbroker|TestApacheRocketMQ)$$' ./internal/mq/mqtest | \
+		$(GO) run ./internal/mq/mqtest/conformance
 
 demo: ## tell the story of an order, with everything in one process
 	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/orderctl

@@ -1,0 +1,47 @@
+package mqtest_test
+
+import (
+	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"orderflow/internal/mq"
+	"orderflow/internal/mq/devbroker"
+	"orderflow/internal/mq/mqtest"
+)
+
+// runDevbroker runs the list on an embedded broker that is set up as deploy/stack
+// sets up the real one.
+func runDevbroker(t *testing.T, e mqtest.Endpoint, options ...devbroker.Option) {
+	t.Helper()
+	b := devbroker.RunT(t, append(options,
+		devbroker.WithDelayLevels("1s 5s 1s 1s 1s 2s 2s 2s 5s 5s 5s 10s 10s 10s 20s 3s 1m 10m"),
+		devbroker.WithTransactionTimeout(time.Second), devbroker.WithCheckInterval(time.Second),
+		devbroker.WithAutoCreateGroups(false))...)
+	e.NameServer, e.Advance = b.Addr(), b.Advance
+	mqtest.Run(t, mqtest.Features{}, e)
+}
+
+func TestDevbroker(t *testing.T) {
+	t.Parallel()
+	runDevbroker(t, mqtest.Endpoint{})
+}
+
+// The same with every request signed.
+func TestDevbrokerWithCredentials(t *testing.T) {
+	t.Parallel()
+	account := mq.Credentials{AccessKey: "mqtest", SecretKey: "a secret of mqtest"}
+	runDevbroker(t, mqtest.Endpoint{Credentials: account}, devbroker.WithCredentials(account.AccessKey, account.SecretKey))
+}
+
+// The same over TLS, as far as the clients know it.
+func TestDevbrokerWithTLS(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(nil) // it has a certificate for 127.0.0.1, and who signs it
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	runDevbroker(t, mqtest.Endpoint{TLS: server.Client().Transport.(*http.Transport).TLSClientConfig},
+		devbroker.WithTLS(&tls.Config{Certificates: server.TLS.Certificates}))
+}
