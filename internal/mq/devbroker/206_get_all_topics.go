@@ -12,5 +12,12 @@ import (
 // Asked by: mqadmin topicList, and consumerProgress, which finds the groups by their %RETRY% topics.
 // Answers:  0 with remoting.TopicList.
 func (b *Broker) allTopics(*request) (*response, error) {
-	return jsonResponse(remoting.TopicList{Topics: slices.Sorted(maps.Keys(b.topics))})
+	return jsonResponse(topicList(slices.Collect(maps.Keys(b.topics))))
+}
+
+// topicList is a list of names in their order.
+func topicList(names []string) remoting.TopicList {
+	list := remoting.TopicList{Topics: append([]string{}, names...)} // none is [], not null
+	slices.Sort(list.Topics)
+	return list
 }

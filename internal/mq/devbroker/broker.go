@@ -49,6 +49,8 @@ type Broker struct {
 	faults   faults
 	readOnly bool
 
+	values    map[valueKey]string           // what the name server keeps for clients
+	forwarded int32                         // requests that clients were asked to answer, so far
 	producers map[string]map[string]*member // by group and client id
 	rotation  int                           // whom to ask next
 	random    int                           // which queue is next when the client leaves it open
@@ -60,7 +62,7 @@ func Start(options ...Option) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{settings: s, services: services(), patience: usualPatience()}
+	b := &Broker{settings: s, services: services(), patience: usualPatience(), values: map[valueKey]string{}}
 	b.checks.init(&b.mu)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -196,6 +198,7 @@ func (b *Broker) leave(c *conn) {
 	for h := range c.held {
 		b.answerHeld(h, nil)
 	}
+	c.abandon()
 	for client := range c.clients {
 		b.unregister(client, c)
 	}

@@ -18,11 +18,12 @@ import (
 // patience is how much a peer may take. The times are the machine's, whatever the
 // clock shows.
 type patience struct {
-	idle   time.Duration // until a connection on which nothing comes ends
-	frame  time.Duration // for the rest of a frame whose first byte has come
-	write  time.Duration // for taking an answer
-	queued int           // bytes that wait for a peer which does not read
-	answer time.Duration // for the answer to a check-back, while Advance waits for it
+	idle    time.Duration // until a connection on which nothing comes ends
+	frame   time.Duration // for the rest of a frame whose first byte has come
+	write   time.Duration // for taking an answer
+	queued  int           // bytes that wait for a peer which does not read
+	answer  time.Duration // for the answer to a check-back, while Advance waits for it
+	forward time.Duration // for the answer to a request that somebody else asks
 }
 
 // usualPatience has the idle time of the real servers; clients send a heartbeat
@@ -30,7 +31,7 @@ type patience struct {
 func usualPatience() patience {
 	return patience{
 		idle: 120 * time.Second, frame: 30 * time.Second, write: 10 * time.Second, queued: 64 << 20,
-		answer: 500 * time.Millisecond,
+		answer: 500 * time.Millisecond, forward: 10 * time.Second,
 	}
 }
 
@@ -56,13 +57,14 @@ type conn struct {
 
 	clients map[clientKey]bool // who is registered through it; guarded by broker.mu
 	held    map[*heldPull]bool // pulls that wait for a message; guarded by broker.mu
+	asked   map[int32]*forward // what the client has not answered; guarded by broker.mu
 }
 
 // newConn makes a connection of the broker; its mu is held.
 func newConn(b *Broker, nc net.Conn) *conn {
 	c := &conn{
 		broker: b, nc: nc, patience: b.patience, wake: make(chan struct{}, 1),
-		clients: map[clientKey]bool{}, held: map[*heldPull]bool{},
+		clients: map[clientKey]bool{}, held: map[*heldPull]bool{}, asked: map[int32]*forward{},
 	}
 	if address, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.peer = netip.AddrPortFrom(address.Addr().Unmap(), address.Port())
@@ -138,7 +140,8 @@ func (c *conn) readAll() error {
 			return err
 		}
 		if cmd.IsResponse() {
-			continue // nothing is asked of clients that they answer, so far
+			c.broker.answered(c, cmd)
+			continue
 		}
 		if err := c.broker.serve(c, cmd); err != nil {
 			return err
