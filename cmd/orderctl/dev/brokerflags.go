@@ -21,6 +21,7 @@ type BrokerFlags struct {
 	TransactionTimeout time.Duration `default:"6s" help:"Age of a half message at its first check-back, 1ms to 24h (transactionTimeOut)."`
 	CheckInterval      time.Duration `default:"30s" help:"Time between two check-backs, 1ms to 24h (transactionCheckInterval)."`
 	MaxChecks          int           `default:"15" help:"Check-backs before a half message is put aside, 1 to 1000000 (transactionCheckMax)."`
+	RepeatedCommits    bool          `default:"false" help:"Deliver a message twice that its producer commits while a check-back does, as the real broker can."`
 	AutoCreateTopics   bool          `default:"false" help:"Create topics by their first use (autoCreateTopicEnable)."`
 	Fsync              string        `default:"always" enum:"always,interval,never" help:"When what is in the data folder is safe from a power failure: ${enum}."`
 	Retention          time.Duration `default:"72h" help:"How long messages are kept, 1m to 8760h (fileReservedTime)."`
@@ -43,12 +44,16 @@ func (f BrokerFlags) Validate() error {
 
 func (f BrokerFlags) options() []devbroker.Option {
 	fsync := map[string]wal.Fsync{"always": wal.Always, "interval": wal.Interval, "never": wal.Never}
-	return []devbroker.Option{
+	options := []devbroker.Option{
 		devbroker.WithDelayLevels(f.DelayLevels), devbroker.WithTransactionTimeout(f.TransactionTimeout),
 		devbroker.WithCheckInterval(f.CheckInterval), devbroker.WithMaxChecks(f.MaxChecks),
 		devbroker.WithAutoCreateTopics(f.AutoCreateTopics), devbroker.WithFsync(fsync[f.Fsync]),
 		devbroker.WithRetention(f.Retention),
 	}
+	if f.RepeatedCommits {
+		options = append(options, devbroker.WithRepeatedCommits())
+	}
+	return options
 }
 
 // checkBrokerListen says what is wrong with an address for the broker: clients are

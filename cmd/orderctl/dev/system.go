@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"orderflow/cmd/inventory-srv/inventorysrv"
@@ -60,25 +61,31 @@ type System struct {
 const queues = 4
 
 // Start starts the broker, makes databases and topics, and starts both services.
-// They are ready when it returns. Close ends all of it, also what a failed Start
-// has left.
+// They are ready when it returns. Close ends all of it.
 func Start(ctx context.Context, o Options) (s *System, err error) {
-	s = &System{options: o, log: o.Log, clock: clock.NewAhead(), data: o.Data}
+	if s, err = Prepare(ctx, o); err != nil {
+		return nil, err
+	}
+	if err = s.StartOrders(ctx); err == nil {
+		err = s.StartInventory(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close(context.WithoutCancel(ctx)))
+	}
+	return s, nil
+}
+
+// Prepare starts the broker and makes databases and topics; the services are left
+// to the caller. Close ends all of it.
+func Prepare(ctx context.Context, o Options) (*System, error) {
+	s := &System{options: o, log: o.Log, clock: clock.NewAhead(), data: o.Data}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
-		}
-	}()
 	if err := s.prepare(ctx); err != nil {
-		return s, err
+		return nil, errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 	}
-	if err := s.StartOrders(ctx); err != nil {
-		return s, err
-	}
-	return s, s.StartInventory(ctx)
+	return s, nil
 }
 
 // prepare makes everything that the services find.
@@ -128,8 +135,9 @@ func (s *System) databaseURL(name string) string {
 }
 
 // StartOrders starts order-srv, which must not run, and waits until it is ready.
-func (s *System) StartOrders(ctx context.Context) error {
-	config, err := ordersrv.ParseConfig(s.flags("order", s.options.OrderFlags)...)
+// More flags win over those of the Options.
+func (s *System) StartOrders(ctx context.Context, more ...string) error {
+	config, err := ordersrv.ParseConfig(s.flags("order", s.options.OrderFlags, more)...)
 	if err != nil {
 		return fmt.Errorf("order-srv: %w", err)
 	}
@@ -140,9 +148,9 @@ func (s *System) StartOrders(ctx context.Context) error {
 }
 
 // StartInventory starts inventory-srv, which must not run, and waits until it is
-// ready.
-func (s *System) StartInventory(ctx context.Context) error {
-	flags := append(s.flags("inventory", s.options.InventoryFlags), "--order-service="+s.OrderAddr())
+// ready. It asks the order-srv that runs. More flags win over those of the Options.
+func (s *System) StartInventory(ctx context.Context, more ...string) error {
+	flags := append(s.flags("inventory", s.options.InventoryFlags, more), "--order-service="+s.OrderAddr())
 	config, err := inventorysrv.ParseConfig(flags...)
 	if err != nil {
 		return fmt.Errorf("inventory-srv: %w", err)
@@ -153,12 +161,12 @@ func (s *System) StartInventory(ctx context.Context) error {
 	return err
 }
 
-// flags are the settings that all of the system decide, and more.
-func (s *System) flags(name string, more []string) []string {
-	return append([]string{
+// flags are the settings that the system decides, those of its Options, and more.
+func (s *System) flags(name string, options, more []string) []string {
+	return slices.Concat([]string{
 		"--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0",
 		"--name-servers=" + s.broker.Addr(), "--database-url=" + s.databaseURL(name),
-	}, more...)
+	}, options, more)
 }
 
 func (s *System) host(name assembly.Service) assembly.Host {
