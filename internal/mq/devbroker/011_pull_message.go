@@ -40,6 +40,9 @@ func (b *Broker) pullMessage(r *request) (*response, error) {
 	if err := r.err(); err != nil {
 		return nil, err
 	}
+	if b.forbids(remoting.PermRead) {
+		return nil, refuse(remoting.ResponseNoPermission, "the broker[%s] pulling message is forbidden", b.addr.Addr())
+	}
 	g := b.groupFor(name)
 	switch {
 	case g == nil:

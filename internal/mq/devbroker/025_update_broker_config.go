@@ -18,6 +18,7 @@ import (
 // Differs:  the real broker ignores names that it does not know and values that it cannot parse. It
 //
 //	keeps the new settings; here they end with the process. Delay levels need a new broker in both.
+//	Producers learn of a brokerPermission by the next route that they get, as with the real one.
 func (b *Broker) updateBrokerConfig(r *request) (*response, error) {
 	entries := configEntries()
 	var changes []func(*settings)

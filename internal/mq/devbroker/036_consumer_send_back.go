@@ -24,7 +24,7 @@ func (b *Broker) consumerSendBack(r *request) (*response, error) {
 	if g == nil {
 		return nil, errNoGroup(name)
 	}
-	if b.readOnly {
+	if b.readOnly || b.forbids(remoting.PermWrite) {
 		return nil, refuse(remoting.ResponseNoPermission, "the broker[%s] sending message is forbidden", b.addr.Addr())
 	}
 	if g.config.RetryQueues <= 0 {

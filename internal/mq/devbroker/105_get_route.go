@@ -20,7 +20,7 @@ func (b *Broker) route(r *request) (*response, error) {
 		Brokers: []remoting.BrokerData{b.data()}, Filters: map[string][]string{},
 		Queues: []remoting.QueueData{{
 			Broker: brokerName, ReadQueues: t.config.ReadQueues, WriteQueues: t.config.WriteQueues,
-			Perm: t.config.Perm, SysFlag: t.config.SysFlag,
+			Perm: t.config.Perm & b.settings.permission, SysFlag: t.config.SysFlag,
 		}},
 	})
 }

@@ -30,6 +30,8 @@ func configEntries() []configEntry {
 		{"brokerIP1", func(b *Broker) string { return b.addr.Addr().String() }, nil},
 		{"brokerId", constant(remoting.MasterID), nil},
 		{"brokerName", constant(brokerName), nil},
+		{"brokerPermission", func(b *Broker) string { return fmt.Sprint(b.settings.permission) },
+			parsed(parsePermission, func(s *settings, perm int) { s.permission = perm })},
 		{"brokerRole", constant("ASYNC_MASTER"), nil},
 		{"enablePropertyFilter", constant("true"), nil},
 		{"fileReservedTime", func(b *Broker) string { return fmt.Sprint(int64(b.settings.retention / time.Hour)) }, nil},
@@ -61,6 +63,20 @@ func parsed[V any](parse func(string) (V, error), set func(*settings, V)) func(s
 		}
 		return func(s *settings) { set(s, value) }, nil
 	}
+}
+
+// forbids tells whether the setting brokerPermission takes a permission away from
+// all topics. As with the real broker it is in the routes, so that clients stop to
+// send; the broker itself refuses pulls, redeliveries and sends to ordered topics.
+func (b *Broker) forbids(permission int) bool { return b.settings.permission&permission == 0 }
+
+// parsePermission parses the bits of a permission.
+func parsePermission(text string) (int, error) {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err == nil && n&^(remoting.PermRead|remoting.PermWrite) != 0 {
+		err = fmt.Errorf("%d is neither 0, 2 (write), 4 (read) nor 6", n)
+	}
+	return int(n), err
 }
 
 // parseMillis parses a time in milliseconds, which is longer than none.

@@ -43,6 +43,7 @@ type settings struct {
 	maxChecks          int
 	repeatedCommits    bool
 
+	permission   int // bits, as of a topic
 	createTopics bool
 	createGroups bool
 	retention    time.Duration
@@ -64,7 +65,7 @@ func newSettings(options []Option) (settings, error) {
 	s := settings{
 		listen: "127.0.0.1:0", levelTable: defaultDelayLevels,
 		transactionTimeout: defaultTransactionTimeout, checkInterval: defaultCheckInterval, maxChecks: defaultMaxChecks,
-		createGroups: true, maxMessage: defaultMaxMessage, retention: defaultRetention,
+		permission: remoting.PermRead | remoting.PermWrite, createGroups: true, maxMessage: defaultMaxMessage, retention: defaultRetention,
 		log: slog.New(slog.DiscardHandler),
 	}
 	for _, option := range options {

@@ -69,6 +69,8 @@ func (b *Broker) checkSend(r *request, s *sendRequest) error {
 	switch {
 	case t == nil:
 		return noTopic(s.topic)
+	case t.config.Order && b.forbids(remoting.PermWrite):
+		return refuse(remoting.ResponseNoPermission, "the broker[%s] sending message is forbidden", b.addr.Addr())
 	case t.config.Perm&remoting.PermWrite == 0:
 		return refuse(remoting.ResponseNoPermission, "the topic[%s] sending message is forbidden", s.topic)
 	case s.queue >= max(t.config.WriteQueues, t.config.ReadQueues):

@@ -125,12 +125,16 @@ func (b *Broker) putGroup(raw []byte) error {
 	return nil
 }
 
+// toolsGroup is the group that mqadmin pulls with. It is always there, as with the
+// real broker.
+const toolsGroup = "TOOLS_CONSUMER"
+
 // groupFor finds a group, or creates it if that is allowed by its use; nil if not.
 func (b *Broker) groupFor(name string) *group {
 	if g := b.groups[name]; g != nil {
 		return g
 	}
-	if !b.settings.createGroups || name == "" || !isName(name) || len(name) > maxTopicName || len(b.groups) >= maxGroups {
+	if !b.settings.createGroups && name != toolsGroup || name == "" || !isName(name) || len(name) > maxTopicName || len(b.groups) >= maxGroups {
 		return nil
 	}
 	g := b.ensureGroup(name)
