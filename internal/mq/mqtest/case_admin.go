@@ -206,3 +206,25 @@ func resetQueue(s *scene) {
 		s.Errorf("after a reset to the end the lag is %d, %v", lag, err)
 	}
 }
+
+// What mqadmin asks to know all topics of a broker or a cluster.
+func adminAllTopics(s *scene) {
+	topic := s.typedTopic("FIFO", 3)
+	var table struct {
+		Topics map[string]remoting.TopicConfig `json:"topicConfigTable"`
+	}
+	s.decode(s.succeed("all", s.line().call(remoting.RequestGetAllTopicConfig, nil, nil)), &table)
+	c := table.Topics[topic]
+	if c.Name != topic || c.ReadQueues != 3 || c.WriteQueues != 3 || c.Perm != 6 || c.Attributes[remoting.AttributeMessageType] != "FIFO" {
+		s.Errorf("among all topics there is %+v", c)
+	}
+	var list remoting.TopicList
+	cluster := s.config["brokerClusterName"]
+	s.decode(s.succeed("cluster", s.names().call(remoting.RequestGetTopicsOfCluster, ext("cluster", cluster), nil)), &list)
+	if !slices.Contains(list.Topics, topic) {
+		s.Errorf("the cluster has the topics %q", list.Topics)
+	}
+	list = remoting.TopicList{}
+	s.decode(s.succeed("no cluster", s.names().call(remoting.RequestGetTopicsOfCluster, ext("cluster", s.fresh("unknown")), nil)), &list)
+	equal(s, "topics of an unknown cluster", len(list.Topics), 0)
+}

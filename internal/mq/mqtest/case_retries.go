@@ -2,6 +2,7 @@ package mqtest
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -172,4 +173,38 @@ func retriesConsumerGivesUp(s *scene) {
 	equal(s, "own property", property(dead[0], "own"), "1")
 	equal(s, "origin", property(dead[0], "RETRY_TOPIC"), topic)
 	equal(s, "deliveries", len(box.all()), 2)
+}
+
+// A client may also send a message back as a new one to the group's topic. How
+// often it was delivered it says itself, and the broker sees to the dead letters.
+func retriesAsMessage(s *scene) {
+	topic, group := s.topic(1), s.group()
+	post := func(times, most int, more map[string]string) {
+		s.Helper()
+		properties := map[string]string{"RETRY_TOPIC": topic, "ORIGIN_MESSAGE_ID": "abc"}
+		for name, value := range more {
+			properties[name] = value
+		}
+		f := letter{topic: mq.RetryTopic(group), properties: properties}.short()
+		f["j"], f["l"] = fmt.Sprint(times), fmt.Sprint(most)
+		s.succeed("send", s.line().call(remoting.RequestSendMessageV2, f, []byte("x")))
+	}
+	start := time.Now()
+	post(1, 2, map[string]string{"DELAY": "3"})
+	got := s.wait(mq.RetryTopic(group), 0, 1)[0]
+	s.onTime("redelivery", got.StoredAt, start, time.Second)
+	equal(s, "attempts", got.Attempts, 1)
+	equal(s, "origin", property(got, "ORIGIN_MESSAGE_ID"), "abc")
+	post(2, 2, nil)
+	s.wait(mq.RetryTopic(group), 0, 2)
+	post(3, 2, map[string]string{"DELAY": "3"})
+	dead := s.wait(mq.DeadLetterTopic(group), 0, 1)[0]
+	equal(s, "attempts of the dead letter", dead.Attempts, 3)
+	equal(s, "origin of the dead letter", property(dead, "RETRY_TOPIC"), topic)
+	// Of a group that consumes in order everything that comes back is dead.
+	s.locked(group, "mqtest", topic, 0)
+	post(1, 2, map[string]string{"DELAY": "3"})
+	equal(s, "attempts of the ordered one", s.wait(mq.DeadLetterTopic(group), 0, 2)[1].Attempts, 1)
+	unknown := s.line().post(letter{topic: mq.RetryTopic(s.fresh("unknown")), body: "x"})
+	s.refuse("unknown group", unknown, remoting.ResponseGroupNotExist)
 }

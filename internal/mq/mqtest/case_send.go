@@ -309,3 +309,48 @@ func sendConcurrently(s *scene) {
 		}
 	}
 }
+
+// Fields that a send can do without, and those that it cannot.
+func sendFields(s *scene) {
+	topic := s.topic(1)
+	post := func(change func(fields)) remoting.Command {
+		f := letter{topic: topic}.short()
+		change(f)
+		return s.line().call(remoting.RequestSendMessageV2, f, []byte("x"))
+	}
+	s.succeed("empty producer group", post(func(f fields) { f["a"] = "" }))
+	for _, name := range []string{"a", "c", "d", "i", "j", "k", "m"} {
+		s.succeed("without "+name, post(func(f fields) { delete(f, name) }))
+	}
+	s.wait(topic, 0, 8)
+	for _, name := range []string{"e", "f", "g", "h"} { // queue, flags, time, flag
+		s.refuse("without "+name, post(func(f fields) { delete(f, name) }), remoting.ResponseSystemError)
+	}
+	s.succeed("redelivered by the sender", post(func(f fields) { f["j"] = "2" }))
+	equal(s, "attempts", s.wait(topic, 0, 9)[8].Attempts, 2)
+}
+
+// Properties that are not well-formed are stored as far as they are.
+func sendOddProperties(s *scene) {
+	topic := s.topic(1)
+	for i, c := range []struct {
+		sent string
+		want map[string]string
+	}{
+		{"junk", nil},
+		{"a\x01\x02b\x011\x02", map[string]string{"a": "", "b": "1"}},
+		{"a\x011\x02a\x012\x02", map[string]string{"a": "2"}},
+		{"b\x012\x02a\x011", map[string]string{"a": "1", "b": "2"}},
+		{"a\x011\x012\x02", map[string]string{"a": "1\x012"}},
+		{"\x011\x02b\x012\x02", map[string]string{"": "", "b": "2"}},
+	} {
+		f := letter{topic: topic}.short()
+		f["i"] = c.sent
+		s.succeed("send", s.line().call(remoting.RequestSendMessageV2, f, []byte("x")))
+		properties := remoting.ParseProperties(s.wait(topic, 0, i+1)[i].Properties)
+		for name, want := range c.want {
+			equal(s, fmt.Sprintf("%q of %q", name, c.sent), properties[name], want)
+		}
+		equal(s, "region", properties["MSG_REGION"], "DefaultRegion")
+	}
+}

@@ -20,6 +20,8 @@ func cases() []testCase {
 		{name: "send/sync", run: sendSync},
 		{name: "send/answers", run: sendAnswers},
 		{name: "send/unique-key", run: sendUniqueKey},
+		{name: "send/fields", run: sendFields},
+		{name: "send/odd-properties", run: sendOddProperties},
 		{name: "send/any-queue", run: sendAnyQueue},
 		{name: "send/queue-out-of-range", run: sendQueueOutOfRange},
 		{name: "send/binary", run: sendBinary},
@@ -86,6 +88,7 @@ func cases() []testCase {
 		{name: "retries/level", run: retriesLevel},
 		{name: "retries/dead", run: retriesDead},
 		{name: "retries/refused", run: retriesRefused},
+		{name: "retries/as-message", run: retriesAsMessage},
 		{name: "retries/consumer", run: retriesConsumer},
 		{name: "retries/consumer-gives-up", run: retriesConsumerGivesUp},
 
@@ -123,6 +126,7 @@ func cases() []testCase {
 
 		{name: "admin/settings", run: adminSettings},
 		{name: "admin/cluster", run: adminCluster},
+		{name: "admin/all-topics", run: adminAllTopics},
 		{name: "admin/connections", run: adminConnections},
 		{name: "admin/topic-stats", run: adminTopicStats},
 		{name: "admin/progress", run: adminProgress},
