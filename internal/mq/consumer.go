@@ -44,6 +44,7 @@ type Consumer struct {
 	gate     *gate
 	pause    *pause
 	slots    chan struct{} // of the handlers of an ordered consumer
+	queues   *tenancy      // of an ordered consumer
 
 	mu      sync.Mutex
 	library libraryConsumer // nil until started
@@ -56,12 +57,14 @@ func NewConsumer(c Client, s Subscription) *Consumer {
 	s = s.withDefaults()
 	work, stop := context.WithCancel(context.Background())
 	admin := c.admin()
-	return &Consumer{
+	k := &Consumer{
 		client: c, sub: s, admin: admin, back: admin.SendBack, work: work, stopWork: stop,
 		gate: newGate(), pause: newPause(), slots: make(chan struct{}, max(0, s.Concurrency)),
 		handle: message.Chain(s.Handler, Trace(c.tracer(), s.Group), Measure(c.Metrics, s.Group),
 			Log(c.logger(), s.Group), Recover()),
 	}
+	k.queues = newTenancy(k.unlock)
+	return k
 }
 
 // Start returns when the consumer is a member of its group, and tries until
@@ -77,7 +80,7 @@ func (c *Consumer) startOnce(ctx context.Context) error {
 	if err := c.check(ctx); err != nil {
 		return err
 	}
-	library, err := consumer.NewPushConsumer(c.sub.options(c.client)...)
+	library, err := consumer.NewPushConsumer(c.options()...)
 	if err != nil {
 		return fmt.Errorf("make consumer: %w", err)
 	}

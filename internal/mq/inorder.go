@@ -67,14 +67,13 @@ func (c *Consumer) settleInOrder(msg *primitive.MessageExt) (wait time.Duration,
 		return soon, false
 	}
 	defer c.gate.leave()
-	if !c.turn() {
+	if !c.turn(msg) {
 		msg.ReconsumeTimes-- // the library counts this as an attempt
 		return soon, false
 	}
 	m := incoming(msg)
 	err := c.attempt(m)
-	c.pause.end()
-	<-c.slots
+	c.turnOver(msg)
 	switch {
 	case err == nil:
 		return 0, true
@@ -85,9 +84,10 @@ func (c *Consumer) settleInOrder(msg *primitive.MessageExt) (wait time.Duration,
 	}
 }
 
-// turn waits until a handler may begin; not for long, and not if Stop comes first.
-// The library has a goroutine for every queue, so it is here that they are bounded.
-func (c *Consumer) turn() bool {
+// turn waits until a handler may begin; not for long, and not if Stop comes first
+// or the queue has gone to another member. The library has a goroutine for every
+// queue, so it is here that they are bounded.
+func (c *Consumer) turn(msg *primitive.MessageExt) bool {
 	late := time.NewTimer(lockWait)
 	defer late.Stop()
 	select {
@@ -101,10 +101,29 @@ func (c *Consumer) turn() bool {
 		<-c.slots
 		return false
 	}
+	if !c.queues.begin(*msg.Queue) {
+		c.pause.end()
+		<-c.slots
+		return false
+	}
 	return true
+}
+
+// turnOver says that the handler has ended.
+func (c *Consumer) turnOver(msg *primitive.MessageExt) {
+	c.queues.end(*msg.Queue)
+	c.pause.end()
+	<-c.slots
 }
 
 // pauseAfter is the pause after an attempt, counted from 1.
 func pauseAfter(attempt int) time.Duration {
 	return min(firstPause<<min(attempt-1, 10), longestPause)
+}
+
+// unlock gives the lock of a queue back that has gone to another member.
+func (c *Consumer) unlock(ctx context.Context, clientID string, q primitive.MessageQueue) {
+	if err := c.admin.unlockQueue(ctx, c.sub.Group, clientID, q); err != nil {
+		c.client.logger().Warn("cannot give a queue's lock back, it will expire", "group", c.sub.Group, "error", err)
+	}
 }

@@ -16,7 +16,7 @@ func libraryOf(t *testing.T, s Subscription) reflect.Value {
 	c, _ := quiet()
 	c.NameServers = []string{"127.0.0.1:1"}
 	k := NewConsumer(c, s)
-	library, err := consumer.NewPushConsumer(k.sub.options(c)...)
+	library, err := consumer.NewPushConsumer(k.options()...)
 	if err != nil {
 		t.Fatal(err)
 	}

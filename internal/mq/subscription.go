@@ -105,13 +105,14 @@ func (s Subscription) selector() consumer.MessageSelector {
 	}
 }
 
-// options are the library's settings for it.
-func (s Subscription) options(c Client) []consumer.Option {
+// options are the library's settings.
+func (c *Consumer) options() []consumer.Option {
+	s := c.sub
 	options := []consumer.Option{
 		consumer.WithGroupName(s.Group),
-		consumer.WithInstance(c.instance("consumer")),
-		consumer.WithNsResolver(c.resolver()),
-		consumer.WithCredentials(c.Credentials.library()),
+		consumer.WithInstance(c.client.instance("consumer")),
+		consumer.WithNsResolver(c.client.resolver()),
+		consumer.WithCredentials(c.client.Credentials.library()),
 		consumer.WithConsumerModel(consumer.Clustering),
 		// The default skips what was sent before the group first started.
 		consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset),
@@ -125,11 +126,12 @@ func (s Subscription) options(c Client) []consumer.Option {
 	switch {
 	case s.Broadcast != "":
 		options = append(options, consumer.WithConsumerModel(consumer.BroadCasting),
-			consumer.WithInstance(s.broadcastInstance(c)))
+			consumer.WithInstance(s.broadcastInstance(c.client)))
 	case s.Ordered:
 		// The library would send messages back by itself, unchecked and to the wrong
 		// address (apache/rocketmq-client-go#1139).
-		options = append(options, consumer.WithConsumerOrder(true), consumer.WithMaxReconsumeTimes(unlimitedAttempts-1))
+		options = append(options, consumer.WithConsumerOrder(true), consumer.WithMaxReconsumeTimes(unlimitedAttempts-1),
+			consumer.WithStrategy(c.queues.allocate))
 	}
 	return options
 }

@@ -34,9 +34,9 @@ func (e *TimerTooFarError) Error() string {
 // Unwrap returns ErrNotSent.
 func (e *TimerTooFarError) Unwrap() error { return message.ErrNotSent }
 
-// SendAt sends m so that the broker delivers it at the time, to the second, by its
-// own clock; at once if the time is past. It needs a broker of version 5: an older
-// one delivers at once. The error is a *TimerTooFarError if the time is further
+// SendAt sends m so that the broker delivers it at the time by the broker's clock,
+// not before and about a second later at most; at once if the time is past. It
+// needs a broker of version 5: an older one delivers at once. The error is a *TimerTooFarError if the time is further
 // away than the broker's maximum, 3 days by default, and otherwise Send's.
 func (p *Producer) SendAt(ctx context.Context, m message.Message, at time.Time) (err error) {
 	ctx, end := p.observe(ctx, &m)
