@@ -187,6 +187,9 @@ func (b *Broker) stop() error {
 
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	for _, g := range b.groups {
+		clear(g.locks) // nobody is connected who could hold them
+	}
 	return b.closeJournal()
 }
 

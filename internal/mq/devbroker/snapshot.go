@@ -75,8 +75,8 @@ func (b *Broker) snapshot(yield func(record []byte) error) error {
 		}
 	}
 	c.add(changeNextByte, appendNumbers(nil, b.physical))
-	for physical, h := range b.halves {
-		c.add(changeChecked, appendNumbers(nil, physical, int64(h.asked), h.next))
+	for _, h := range b.halvesInOrder() {
+		c.add(changeChecked, appendNumbers(nil, h.entry.physical, int64(h.asked), h.next))
 	}
 	c.flush()
 	return c.err
