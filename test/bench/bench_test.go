@@ -57,10 +57,10 @@ func BenchmarkPlaceOrder(b *testing.B) {
 	raw := newFloor(b, nameServer, db, names.OrderEvents, names.OrderTimeouts, level)
 	orders := startService(b, nameServer, url, names)
 	for _, callers := range []int{1, 32} {
-		b.Run(fmt.Sprintf("floor/callers=%d", callers), func(b *testing.B) { drive(b, callers, raw.place) })
+		b.Run(fmt.Sprintf("floor/callers=%d", callers), func(b *testing.B) { drive(b, callers, "orders/s", raw.place) })
 		b.Run(fmt.Sprintf("service/callers=%d", callers), func(b *testing.B) {
 			run := uuid.NewString()
-			drive(b, callers, func(ctx context.Context, n int) error {
+			drive(b, callers, "orders/s", func(ctx context.Context, n int) error {
 				_, err := orders.CreateOrder(ctx, &orderv1.CreateOrderRequest{
 					IdempotencyKey: fmt.Sprintf("%s-%d", run, n), CustomerId: "bench", CurrencyCode: "EUR",
 					PaymentWindow: durationpb.New(window),
@@ -72,8 +72,9 @@ func BenchmarkPlaceOrder(b *testing.B) {
 	}
 }
 
-// drive places b.N orders with so many callers at once.
-func drive(b *testing.B, callers int, place func(ctx context.Context, n int) error) {
+// drive does something b.N times with so many callers at once, and reports how
+// often in a second under the name of the unit.
+func drive(b *testing.B, callers int, unit string, place func(ctx context.Context, n int) error) {
 	var next atomic.Int64
 	var group sync.WaitGroup
 	b.ResetTimer()
@@ -82,14 +83,14 @@ func drive(b *testing.B, callers int, place func(ctx context.Context, n int) err
 			for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
 				ctx, cancel := context.WithTimeout(b.Context(), 10*time.Second)
 				if err := place(ctx, int(n)); err != nil {
-					b.Errorf("order %d: %v", n, err)
+					b.Errorf("number %d: %v", n, err)
 				}
 				cancel()
 			}
 		})
 	}
 	group.Wait()
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "orders/s")
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), unit)
 }
 
 // prepare creates the topics of this run, removes them at the end, and looks up
