@@ -71,8 +71,11 @@ demo: ## tell the story of an order, with everything in one process
 demo-real: build ## tell it with the real programs on a real broker and database
 	@$(ON_STACK) bin/orderctl demo real
 
-bench: ## measure against the raw floor on the same stack
-	@$(ON_STACK) $(GO) test -run '^$$' -bench . -timeout 30m $(TESTFLAGS) ./test/bench/...
+bench: ## measure orders against the raw floor, and devbroker against RocketMQ
+	@$(ON_STACK) $(GO) test -run '^$$' -bench 'PlaceOrder' -timeout 30m $(TESTFLAGS) ./test/bench/...
+	@$(ON_STACK) $(GO) test -run '^$$' -bench 'Broker' -benchtime 20000x -timeout 30m $(TESTFLAGS) ./test/bench/...
+	@$(GO) test -run '^$$' -bench 'FirstMessage' $(TESTFLAGS) ./test/bench/...
+	@$(GO) test -run '^$$' -bench . $(TESTFLAGS) ./internal/mq/devbroker/
 
 clean: ## remove bin/; the stack's data goes with stack-reset
 	rm -rf bin
