@@ -105,7 +105,7 @@ func (a *admin) runAll(t *testing.T, commands []adminCommand) {
 		running.Go(func() {
 			turns <- struct{}{}
 			defer func() { <-turns }()
-			problems[i] = a.try(t.Context(), c)
+			problems[i] = a.try(t, c)
 		})
 	}
 	running.Wait()
@@ -119,9 +119,12 @@ func (a *admin) runAll(t *testing.T, commands []adminCommand) {
 // try gives a command until it does what it should, and returns what was wrong
 // with it at last. The program gives each answer 3 s, in which it also loads its
 // classes: on a busy machine that is not always enough.
-func (a *admin) try(ctx context.Context, c adminCommand) (problem string) {
+func (a *admin) try(t *testing.T, c adminCommand) (problem string) {
 	for range adminAttempts {
-		if problem = a.run(ctx, c); problem == "" {
+		if problem != "" {
+			t.Logf("once more: mqadmin %s: %s", c.args, problem)
+		}
+		if problem = a.run(t.Context(), c); problem == "" {
 			break
 		}
 	}

@@ -67,7 +67,6 @@ final class RetryScenes {
         DefaultLitePullConsumer puller = target.puller(target.group("undertaker"));
         puller.start();
         puller.assign(List.of(queue));
-        puller.seekToBegin(queue);
         MessageExt letter = Inbox.eventually("pulled", () -> puller.poll(1000), list -> !list.isEmpty()).get(0);
         Check.same(Inbox.text(letter), "hopeless", "body");
         Check.same(letter.getTopic(), dead, "topic");
