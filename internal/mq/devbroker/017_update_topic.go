@@ -15,7 +15,7 @@ import (
 //
 // Answers:  0; 1 a filter type or an attribute that there is not; 29 name illegal or the broker's own,
 //
-//	impossible number of queues, or message type MIXED.
+//	impossible number of queues, too many of all topics, or message type MIXED.
 //
 // Differs:  numbers of queues below zero or above 4096 are refused, the real broker takes them. Queues
 //
@@ -40,6 +40,8 @@ func (b *Broker) updateTopic(r *request) (*response, error) {
 	case min(config.ReadQueues, config.WriteQueues) < 0 || max(config.ReadQueues, config.WriteQueues) > maxQueues:
 		return nil, refuse(remoting.ResponseInvalidParameter,
 			"readQueueNums %d or writeQueueNums %d is not between 0 and %d", config.ReadQueues, config.WriteQueues, maxQueues)
+	case !b.hasRoom(config.Name, max(config.ReadQueues, config.WriteQueues)):
+		return nil, errNoRoom()
 	}
 	var have map[string]string
 	if t := b.topics[config.Name]; t != nil {

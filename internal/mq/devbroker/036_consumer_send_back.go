@@ -61,7 +61,7 @@ func (b *Broker) redelivery(g *group, e *entry, level int, most int64) remoting.
 		}
 		t := b.ensureOwnTopic(retryPrefix+g.name, g.config.RetryQueues)
 		b.random++
-		m.Topic, m.QueueID = t.config.Name, b.random%min(g.config.RetryQueues, len(t.queues))
+		m.Topic, m.QueueID = t.config.Name, b.random%max(min(g.config.RetryQueues, len(t.queues)), 1)
 		m.Properties = remoting.WithProperty(m.Properties, remoting.PropertyDelayLevel, strconv.Itoa(level))
 	}
 	m.Attempts++

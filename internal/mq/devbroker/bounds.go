@@ -3,11 +3,12 @@ package devbroker
 // Bounds of what clients can make a broker keep, other than messages. Beyond them
 // a request is refused, or what it would have created by its use is not there.
 const (
-	// maxTopics is how many topics there can be for another one to be created by
-	// its use.
+	// maxTopics is how many topics a request can make there be.
 	maxTopics = 65_536
 	// maxQueues is how many queues a request can make a topic have.
 	maxQueues = 4096
+	// maxAllQueues is how many queues it can make all topics have.
+	maxAllQueues = 262_144
 	// maxTopicName is the longest name of a topic in bytes, and of a group.
 	maxTopicName = 127
 	// maxGroups is how many consumer groups there can be.

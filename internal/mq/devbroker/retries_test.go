@@ -102,6 +102,8 @@ func TestSendBacksThatAreOdd(t *testing.T) {
 		}
 		b.Advance(due)
 	}
+	p.call(remoting.RequestUpdateTopic, settingTopic("%RETRY%odd", 0), nil) // a topic without a queue
+	p.call(remoting.RequestSendBack, sendBack("odd", m, 0, 16), nil)
 	b.RefuseWrites(true)
 	p.refused(remoting.ResponseNoPermission, remoting.RequestSendBack, sendBack("g", m, 0, 16), nil)
 }

@@ -29,6 +29,7 @@ const (
 // state is what a broker keeps over a restart.
 type state struct {
 	topics   map[string]*topic
+	queues   int // of all topics
 	groups   map[string]*group
 	halves   map[int64]*half   // undecided half messages by physical offset
 	copies   map[int64][]int64 // physical offsets of their copies, oldest first, by the offset of the first
@@ -174,6 +175,7 @@ func (s *state) setTopic(config remoting.TopicConfig) *topic {
 	t.config = config
 	for id := len(t.queues); id < max(config.ReadQueues, config.WriteQueues); id++ {
 		t.queues = append(t.queues, &queue{topic: t, id: id})
+		s.queues++
 	}
 	return t
 }
@@ -269,6 +271,7 @@ func (s *state) removeTopic(name string) {
 		return
 	}
 	delete(s.topics, name)
+	s.queues -= len(t.queues)
 	for _, q := range t.queues {
 		for _, e := range q.entries {
 			s.unwatch(e.physical)

@@ -45,10 +45,25 @@ func (b *Broker) putTopic(config remoting.TopicConfig) *topic {
 // topicFor finds a topic, or creates it if that is allowed by its use.
 func (b *Broker) topicFor(name string, queues int) *topic {
 	t := b.topics[name]
-	if t == nil && b.settings.createTopics && checkTopicName(name) == nil && !isSystemTopic(name) && len(b.topics) < maxTopics {
-		t = b.putTopic(newTopicConfig(name, min(max(queues, 1), 8)))
+	queues = min(max(queues, 1), 8)
+	if t == nil && b.settings.createTopics && checkTopicName(name) == nil && !isSystemTopic(name) && b.hasRoom(name, queues) {
+		t = b.putTopic(newTopicConfig(name, queues))
 	}
 	return t
+}
+
+// hasRoom tells whether a topic can be made with that many queues.
+func (b *Broker) hasRoom(name string, queues int) bool {
+	t := b.topics[name]
+	if t == nil {
+		return len(b.topics) < maxTopics && b.queues+queues <= maxAllQueues
+	}
+	return queues <= len(t.queues) || b.queues+queues-len(t.queues) <= maxAllQueues
+}
+
+// errNoRoom is the answer to a request that would make too many topics or queues.
+func errNoRoom() error {
+	return refuse(remoting.ResponseInvalidParameter, "the broker has too many topics or queues: %d and %d are the most", maxTopics, maxAllQueues)
 }
 
 // ensureOwnTopic finds or makes the retry or dead-letter topic of a group.
@@ -117,6 +132,9 @@ func (b *Broker) putGroup(raw []byte) error {
 	if config.RetryQueues < 0 || config.RetryQueues > maxQueues {
 		return refuse(remoting.ResponseInvalidParameter, "retryQueueNums: %d is not possible", config.RetryQueues)
 	}
+	if !b.hasRoom(retryPrefix+config.Name, config.RetryQueues) {
+		return errNoRoom()
+	}
 	if err := b.setGroup(raw); err != nil {
 		return err
 	}
@@ -134,7 +152,10 @@ func (b *Broker) groupFor(name string) *group {
 	if g := b.groups[name]; g != nil {
 		return g
 	}
-	if !b.settings.createGroups && name != toolsGroup || name == "" || !isName(name) || len(name) > maxTopicName || len(b.groups) >= maxGroups {
+	if !b.settings.createGroups && name != toolsGroup || name == "" || !isName(name) || len(name) > maxTopicName {
+		return nil
+	}
+	if len(b.groups) >= maxGroups || !b.hasRoom(retryPrefix+name, 1) {
 		return nil
 	}
 	g := b.ensureGroup(name)
