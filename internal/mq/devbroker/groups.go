@@ -2,7 +2,6 @@ package devbroker
 
 import (
 	"encoding/json"
-	"maps"
 
 	"orderflow/internal/mq/remoting"
 )
@@ -36,7 +35,11 @@ func completeGroup(raw []byte) (config remoting.GroupConfig, all json.RawMessage
 	if err := json.Unmarshal(known, &complete); err != nil {
 		return config, nil, err
 	}
-	maps.Copy(given, complete)
-	all, err = json.Marshal(given)
+	for name, value := range given {
+		if _, there := complete[name]; !there {
+			complete[name] = value
+		}
+	}
+	all, err = json.Marshal(complete)
 	return config, all, err
 }
