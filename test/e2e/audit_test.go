@@ -49,7 +49,7 @@ WHERE o.customer_id = ? AND r.status IN (1, 4) AND (
 // paymentsQuery finds orders that were paid by another number of payments than
 // their status says.
 const paymentsQuery = `SELECT o.id FROM {order}.orders o WHERE o.customer_id = ? AND
-	(SELECT COUNT(*) FROM {order}.payments p WHERE p.order_id = o.id AND p.outcome = 1) <> IF(o.status = 3, 1, 0)`
+	(SELECT COUNT(*) FROM {order}.payments p WHERE p.order_id = o.id AND p.outcome = 1) <> CASE o.status WHEN 3 THEN 1 ELSE 0 END`
 
 const parkedQuery = `SELECT order_id, reason FROM {order}.parked_messages
 UNION ALL SELECT order_id, reason FROM {inventory}.parked_messages`
@@ -236,12 +236,5 @@ func (s *system) query(query string, args []any, row func(scan func(...any) erro
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), callTimeout)
 	defer cancel()
-	query = strings.NewReplacer("{order}", s.orderSchema, "{inventory}", s.inventorySchema).Replace(query)
-	rows, err := s.server.Pool().QueryContext(ctx, query, args...)
-	s.must(err)
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		s.must(row(rows.Scan))
-	}
-	s.must(rows.Err())
+	s.must(s.databases.query(ctx, query, args, row))
 }

@@ -16,62 +16,62 @@ const shortCall = 2 * time.Second
 // order-srv loses its database, by closed connections and by silence. Callers are
 // told to repeat within their deadlines; when it is back, all goes on.
 func TestOrderDatabaseIsDown(t *testing.T) {
-	t.Parallel()
-	needReal(t)
-	db := newProxy(t, mysqlAddress(t))
-	s := newDeployment(t, plan{orderURL: db.behind})
-	s.startBoth()
-	tea := s.stocked("tea", 100)
-	before := s.waitStatus(s.place(tenMinutes, line(tea, 1)), reserved)
+	onStacks(t, needs{aDatabaseToCut}, func(t *testing.T, on stack) {
+		db := newProxy(t, mysqlAddress(t))
+		s := newDeployment(t, on, plan{orderURL: db.behind})
+		s.startBoth()
+		tea := s.stocked("tea", 100)
+		before := s.waitStatus(s.place(tenMinutes, line(tea, 1)), reserved)
 
-	for _, mode := range []proxyMode{cutOff, stalling} {
-		db.set(mode)
-		repeated := s.request(tenMinutes, line(tea, 1))
-		s.wantAllUnavailable(before, repeated)
-		s.waitNotReady(s.order, "database")
-		s.wantRunning(s.order)
+		for _, mode := range []proxyMode{cutOff, stalling} {
+			db.set(mode)
+			repeated := s.request(tenMinutes, line(tea, 1))
+			s.wantAllUnavailable(before, repeated)
+			s.waitNotReady(s.order, "database")
+			s.wantRunning(s.order)
 
-		db.set(passing)
-		s.waitReady(s.order)
-		s.waitStatus(s.send(repeated), reserved)
-		if p := s.pay(s.waitStatus(s.place(tenMinutes, line(tea, 1)), reserved)); p.GetOrder().GetStatus() != paid {
-			t.Errorf("after the database is back a payment is %v", p)
+			db.set(passing)
+			s.waitReady(s.order)
+			s.waitStatus(s.send(repeated), reserved)
+			if p := s.pay(s.waitStatus(s.place(tenMinutes, line(tea, 1)), reserved)); p.GetOrder().GetStatus() != paid {
+				t.Errorf("after the database is back a payment is %v", p)
+			}
 		}
-	}
-	s.waitStock(tea, 95, 3, 2)
-	s.audit()
+		s.waitStock(tea, 95, 3, 2)
+		s.audit()
+	})
 }
 
 // inventory-srv loses its database: messages wait, and are handled when it is back.
 func TestInventoryDatabaseIsDown(t *testing.T) {
-	t.Parallel()
-	needReal(t)
-	db := newProxy(t, mysqlAddress(t))
-	s := newDeployment(t, plan{inventoryURL: db.behind})
-	s.startBoth()
-	tea := s.stocked("tea", 100)
+	onStacks(t, needs{aDatabaseToCut}, func(t *testing.T, on stack) {
+		db := newProxy(t, mysqlAddress(t))
+		s := newDeployment(t, on, plan{inventoryURL: db.behind})
+		s.startBoth()
+		tea := s.stocked("tea", 100)
 
-	db.set(cutOff)
-	s.waitNotReady(s.inventory, "database")
-	var orders []*orderv1.Order
-	for range 8 {
-		orders = append(orders, s.place(tenMinutes, line(tea, 1)))
-	}
-	s.waitMetric(8, "mq_messages_handled_total", []string{s.names.InventoryOrderEvents, "retry"}, s.inventory)
-	s.wantRunning(s.inventory)
-	for _, o := range orders {
-		if now := s.get(o.GetOrderId()); now.GetStatus() != placed {
-			t.Errorf("order %s is %s, want PLACED", o.GetOrderId(), now.GetStatus())
+		db.set(cutOff)
+		s.waitNotReady(s.inventory, "database")
+		var orders []*orderv1.Order
+		for range 8 {
+			orders = append(orders, s.place(tenMinutes, line(tea, 1)))
 		}
-	}
+		s.waitMetric(8, "mq_messages_handled_total", []string{s.names.InventoryOrderEvents, "retry"}, s.inventory)
+		s.wantRunning(s.inventory)
+		for _, o := range orders {
+			if now := s.get(o.GetOrderId()); now.GetStatus() != placed {
+				t.Errorf("order %s is %s, want PLACED", o.GetOrderId(), now.GetStatus())
+			}
+		}
 
-	db.set(passing)
-	s.waitReady(s.inventory)
-	for _, o := range orders {
-		s.waitStatus(o, reserved)
-	}
-	s.waitStock(tea, 92, 8, 0)
-	s.audit()
+		db.set(passing)
+		s.waitReady(s.inventory)
+		for _, o := range orders {
+			s.waitStatus(o, reserved)
+		}
+		s.waitStock(tea, 92, 8, 0)
+		s.audit()
+	})
 }
 
 // wantAllUnavailable makes every call of OrderService; each must say "repeat"
@@ -124,7 +124,7 @@ func (s *system) waitNotReady(i *instance, check string) {
 
 func (s *system) wantRunning(i *instance) {
 	s.t.Helper()
-	if !i.running() {
+	if !i.runs() {
 		s.t.Fatal("the process has ended")
 	}
 }

@@ -22,35 +22,36 @@ import (
 
 // Requests that are out of bounds name each field, write nothing and send nothing.
 func TestBadInput(t *testing.T) {
-	t.Parallel()
-	s := newSystem(t)
-	tea := s.stocked("tea", 10)
-	o := s.waitStatus(s.place(tenMinutes, line(tea, 1)), reserved)
-	s.audit() // everything has come to rest: what changes from here on is these calls' doing
-	before := s.effects()
+	onStacks(t, needs{}, func(t *testing.T, on stack) {
+		s := newSystem(t, on)
+		tea := s.stocked("tea", 10)
+		o := s.waitStatus(s.place(tenMinutes, line(tea, 1)), reserved)
+		s.audit() // everything has come to rest: what changes from here on is these calls' doing
+		before := s.effects()
 
-	for name, bad := range s.badOrders(tea) {
-		t.Run("CreateOrder/"+name, func(t *testing.T) {
-			r := s.request(tenMinutes, line(tea, 1))
-			bad.change(r)
-			_, err := s.orderClient.CreateOrder(t.Context(), r)
-			wantFields(t, err, bad.fields...)
-		})
-	}
-	for name, bad := range badCalls(s, o) {
-		t.Run(name, func(t *testing.T) {
-			err := bad.call(t.Context())
-			if bad.fields != nil {
+		for name, bad := range s.badOrders(tea) {
+			t.Run("CreateOrder/"+name, func(t *testing.T) {
+				r := s.request(tenMinutes, line(tea, 1))
+				bad.change(r)
+				_, err := s.orderClient.CreateOrder(t.Context(), r)
 				wantFields(t, err, bad.fields...)
-				return
-			}
-			wantReason(t, err, bad.code, bad.reason)
-		})
-	}
-	if diff := cmp.Diff(before, s.effects()); diff != "" {
-		t.Errorf("bad calls had an effect (-before +after):\n%s", diff)
-	}
-	s.audit()
+			})
+		}
+		for name, bad := range badCalls(s, o) {
+			t.Run(name, func(t *testing.T) {
+				err := bad.call(t.Context())
+				if bad.fields != nil {
+					wantFields(t, err, bad.fields...)
+					return
+				}
+				wantReason(t, err, bad.code, bad.reason)
+			})
+		}
+		if diff := cmp.Diff(before, s.effects()); diff != "" {
+			t.Errorf("bad calls had an effect (-before +after):\n%s", diff)
+		}
+		s.audit()
+	})
 }
 
 // badOrder makes a good request bad, and says which fields the answer names.
@@ -233,48 +234,49 @@ func badInventoryCalls(s *system) map[string]badCall {
 
 // A key, a payment id or a receipt id that came with something else before.
 func TestReusedIDs(t *testing.T) {
-	t.Parallel()
-	s := newSystem(t)
-	tea := s.stocked("tea", 10)
-	request := s.request(tenMinutes, line(tea, 1))
-	o := s.waitStatus(s.send(request), reserved)
-	other := s.waitStatus(s.place(tenMinutes, line(tea, 1)), reserved)
-	pay := payment(o)
-	if _, err := s.orderClient.PayOrder(t.Context(), pay); err != nil {
-		t.Fatal(err)
-	}
-	receipt := &inventoryv1.AddStockRequest{ReceiptId: uuid.NewString(), Sku: tea, Quantity: 5}
-	if _, err := s.stockClient.AddStock(t.Context(), receipt); err != nil {
-		t.Fatal(err)
-	}
-	s.skus[tea] += 5
-	s.audit()
-	before := s.effects()
+	onStacks(t, needs{}, func(t *testing.T, on stack) {
+		s := newSystem(t, on)
+		tea := s.stocked("tea", 10)
+		request := s.request(tenMinutes, line(tea, 1))
+		o := s.waitStatus(s.send(request), reserved)
+		other := s.waitStatus(s.place(tenMinutes, line(tea, 1)), reserved)
+		pay := payment(o)
+		if _, err := s.orderClient.PayOrder(t.Context(), pay); err != nil {
+			t.Fatal(err)
+		}
+		receipt := &inventoryv1.AddStockRequest{ReceiptId: uuid.NewString(), Sku: tea, Quantity: 5}
+		if _, err := s.stockClient.AddStock(t.Context(), receipt); err != nil {
+			t.Fatal(err)
+		}
+		s.skus[tea] += 5
+		s.audit()
+		before := s.effects()
 
-	if again := s.send(request); again.GetOrderId() != o.GetOrderId() || again.GetStatus() != paid {
-		t.Errorf("the same request again gives %v, want the order as it is now", again)
-	}
-	if _, err := s.orderClient.PayOrder(t.Context(), pay); err != nil {
-		t.Errorf("the same payment again: %v", err)
-	}
-	if _, err := s.stockClient.AddStock(t.Context(), receipt); err != nil {
-		t.Errorf("the same receipt again: %v", err)
-	}
-	request.Lines = []*orderv1.OrderLine{line(tea, 2)}
-	_, err := s.orderClient.CreateOrder(t.Context(), request)
-	wantReason(t, err, codes.AlreadyExists, "IDEMPOTENCY_KEY_REUSED")
-	_, err = s.orderClient.PayOrder(t.Context(), &orderv1.PayOrderRequest{
-		OrderId: other.GetOrderId(), PaymentId: pay.GetPaymentId(), Amount: pay.GetAmount(),
+		if again := s.send(request); again.GetOrderId() != o.GetOrderId() || again.GetStatus() != paid {
+			t.Errorf("the same request again gives %v, want the order as it is now", again)
+		}
+		if _, err := s.orderClient.PayOrder(t.Context(), pay); err != nil {
+			t.Errorf("the same payment again: %v", err)
+		}
+		if _, err := s.stockClient.AddStock(t.Context(), receipt); err != nil {
+			t.Errorf("the same receipt again: %v", err)
+		}
+		request.Lines = []*orderv1.OrderLine{line(tea, 2)}
+		_, err := s.orderClient.CreateOrder(t.Context(), request)
+		wantReason(t, err, codes.AlreadyExists, "IDEMPOTENCY_KEY_REUSED")
+		_, err = s.orderClient.PayOrder(t.Context(), &orderv1.PayOrderRequest{
+			OrderId: other.GetOrderId(), PaymentId: pay.GetPaymentId(), Amount: pay.GetAmount(),
+		})
+		wantReason(t, err, codes.AlreadyExists, "PAYMENT_ID_REUSED")
+		receipt.Quantity++
+		_, err = s.stockClient.AddStock(t.Context(), receipt)
+		wantReason(t, err, codes.AlreadyExists, "RECEIPT_ID_REUSED")
+
+		if diff := cmp.Diff(before, s.effects()); diff != "" {
+			t.Errorf("repeated and refused calls had an effect (-before +after):\n%s", diff)
+		}
+		s.audit()
 	})
-	wantReason(t, err, codes.AlreadyExists, "PAYMENT_ID_REUSED")
-	receipt.Quantity++
-	_, err = s.stockClient.AddStock(t.Context(), receipt)
-	wantReason(t, err, codes.AlreadyExists, "RECEIPT_ID_REUSED")
-
-	if diff := cmp.Diff(before, s.effects()); diff != "" {
-		t.Errorf("repeated and refused calls had an effect (-before +after):\n%s", diff)
-	}
-	s.audit()
 }
 
 // effects counts everything that a call can leave behind: rows, and what order-srv

@@ -13,32 +13,34 @@ const callers = 32
 
 // Five hundred buyers want one of a hundred units.
 func TestT47FiveHundredBuyersForAHundredUnits(t *testing.T) {
-	t.Parallel()
-	s := newSystem(t) // the load would delay the others
-	tea := s.stocked("tea", 100)
-	s.placeMany(500, func(int) []*orderv1.OrderLine { return []*orderv1.OrderLine{line(tea, 1)} })
+	onStacks(t, needs{}, func(t *testing.T, on stack) {
+		s := newSystem(t, on) // the load would delay the others
+		tea := s.stocked("tea", 100)
+		s.placeMany(500, func(int) []*orderv1.OrderLine { return []*orderv1.OrderLine{line(tea, 1)} })
 
-	s.waitStock(tea, 0, 100, 0)
-	s.audit()
-	s.wantOrders(100, reserved, 400, outOfStock)
+		s.waitStock(tea, 0, 100, 0)
+		s.audit()
+		s.wantOrders(100, reserved, 400, outOfStock)
+	})
 }
 
 // Orders want two SKUs in both orders at once: no deadlock, and all lines or none.
 func TestT43OppositeLinesInParallel(t *testing.T) {
-	t.Parallel()
-	s := newSystem(t) // the load would delay the others
-	tea, cup := s.stocked("tea", 200), s.stocked("cup", 250)
-	s.placeMany(300, func(i int) []*orderv1.OrderLine {
-		lines := []*orderv1.OrderLine{line(tea, 1), line(cup, 1)}
-		if i%2 == 1 {
-			lines[0], lines[1] = lines[1], lines[0]
-		}
-		return lines
+	onStacks(t, needs{}, func(t *testing.T, on stack) {
+		s := newSystem(t, on) // the load would delay the others
+		tea, cup := s.stocked("tea", 200), s.stocked("cup", 250)
+		s.placeMany(300, func(i int) []*orderv1.OrderLine {
+			lines := []*orderv1.OrderLine{line(tea, 1), line(cup, 1)}
+			if i%2 == 1 {
+				lines[0], lines[1] = lines[1], lines[0]
+			}
+			return lines
+		})
+		s.waitStock(tea, 0, 200, 0)
+		s.waitStock(cup, 50, 200, 0)
+		s.audit()
+		s.wantOrders(200, reserved, 100, outOfStock)
 	})
-	s.waitStock(tea, 0, 200, 0)
-	s.waitStock(cup, 50, 200, 0)
-	s.audit()
-	s.wantOrders(200, reserved, 100, outOfStock)
 }
 
 // placeMany places n orders from many goroutines; each must succeed.

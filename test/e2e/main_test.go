@@ -18,7 +18,7 @@ import (
 	"orderflow/internal/mq"
 )
 
-// The environment variables that say where the real parts are.
+// The environment variables that say where the parts of the real stack are.
 const (
 	variableNameServer = "ORDERFLOW_TEST_NAMESRV"
 	variableMySQL      = "ORDERFLOW_TEST_MYSQL"
@@ -31,14 +31,15 @@ const parallelTests = "10"
 type suite struct {
 	nameServer string
 	mysql      string
-	binaries   string // folder with the programs
 	prefix     string // of every topic and database of this run
+	folder     string // goes with the run
 
-	mu         sync.Mutex
-	systems    int // how many were made
-	sharedOnce sync.Once
-	shared     *deployment // made by the first test that asks for it
-	broken     error       // why there is no shared one
+	build  func() error // the programs, at the first call
+	shared map[stack]*sharedDeployment
+	broker sharedBroker
+
+	mu      sync.Mutex
+	systems int // how many were made
 }
 
 // run is the one run of this process; TestMain sets it up.
@@ -51,22 +52,26 @@ func TestMain(m *testing.M) {
 }
 
 func testMain(m *testing.M) (code int) {
-	run.nameServer, run.mysql = os.Getenv(variableNameServer), os.Getenv(variableMySQL)
-	run.prefix = "e2e-" + strings.ToLower(rand.Text()[:6])
-	if run.nameServer == "" || run.mysql == "" {
-		return m.Run() // every test skips
-	}
-	if err := run.build(); err != nil {
+	folder, err := os.MkdirTemp("", "orderflow-e2e-")
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer func() { _ = os.RemoveAll(run.binaries) }()
+	defer func() { _ = os.RemoveAll(folder) }()
+	run.folder = folder
+	run.nameServer, run.mysql = os.Getenv(variableNameServer), os.Getenv(variableMySQL)
+	run.prefix = "e2e-" + strings.ToLower(rand.Text()[:6])
+	run.build = sync.OnceValue(func() error { return buildPrograms(folder) })
+	run.shared = map[stack]*sharedDeployment{}
+	for _, on := range stacks() {
+		run.shared[on] = &sharedDeployment{}
+	}
 	if !isSet("test.parallel") {
 		_ = flag.Set("test.parallel", parallelTests)
 	}
 	code = m.Run()
 	if err := run.close(); err != nil {
-		fmt.Fprintln(os.Stderr, "the shared system:", err)
+		fmt.Fprintln(os.Stderr, "what the tests shared:", err)
 		code = max(code, 1)
 	}
 	return code
@@ -78,12 +83,22 @@ func isSet(name string) bool {
 	return set
 }
 
-// build builds the programs.
-func (s *suite) build() (err error) {
-	if s.binaries, err = os.MkdirTemp("", "orderflow-e2e-"); err != nil {
-		return fmt.Errorf("make a folder for the programs: %w", err)
+// missing says why tests cannot run on the stack; "" if they can.
+func (s *suite) missing(on stack) string {
+	if on != onReal {
+		return ""
 	}
-	build := exec.Command("go", "build", "-o", s.binaries,
+	for variable, value := range map[string]string{variableNameServer: s.nameServer, variableMySQL: s.mysql} {
+		if value == "" {
+			return variable + " is not set; see doc.go"
+		}
+	}
+	return ""
+}
+
+// buildPrograms builds the programs into a folder.
+func buildPrograms(folder string) error {
+	build := exec.Command("go", "build", "-o", folder,
 		"orderflow/cmd/order-srv", "orderflow/cmd/inventory-srv", "orderflow/cmd/orderctl")
 	if output, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the programs: %w\n%s", err, output)
@@ -91,8 +106,10 @@ func (s *suite) build() (err error) {
 	return nil
 }
 
-// binary is the path of a program.
-func (s *suite) binary(name string) string { return filepath.Join(s.binaries, name) }
+// binary is the path of a program, which is built if it was not yet.
+func (s *suite) binary(name string) (string, error) {
+	return filepath.Join(s.folder, name), s.build()
+}
 
 // nextName names a new system: short, and unlike any of another run.
 func (s *suite) nextName() string {
@@ -104,20 +121,11 @@ func (s *suite) nextName() string {
 
 // close stops what the tests shared.
 func (s *suite) close() error {
-	if s.shared == nil {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	return errors.Join(s.shared.close(ctx), os.RemoveAll(s.shared.logs))
-}
-
-// needReal skips the test if the broker or the database is not there.
-func needReal(t *testing.T) {
-	t.Helper()
-	for variable, value := range map[string]string{variableNameServer: run.nameServer, variableMySQL: run.mysql} {
-		if value == "" {
-			t.Skipf("%s is not set; see doc.go", variable)
-		}
+	var errs []error
+	for _, on := range stacks() {
+		errs = append(errs, s.shared[on].close(ctx))
 	}
+	return errors.Join(append(errs, s.broker.close(ctx))...)
 }

@@ -11,120 +11,125 @@ import (
 
 	orderv1 "orderflow/api/proto/order/v1"
 	"orderflow/internal/crashpoint"
+	"orderflow/internal/process"
 )
 
 // The process dies between its commit and that of the half message: the broker
 // asks its successor.
 func TestT01OrderSrvIsKilledAfterItsCommit(t *testing.T) {
-	t.Parallel()
-	s := newDeployment(t, plan{})
-	s.useOrder(s.startOrder(kills(crashpoint.OrderAfterCommit)))
-	s.useInventory(s.startInventory())
-	s.waitReady(s.order, s.inventory)
-	tea := s.stocked("tea", 10)
+	onStacks(t, needs{aProcessToKill}, func(t *testing.T, on stack) {
+		s := newDeployment(t, on, plan{})
+		s.useOrder(s.startOrder(kills(crashpoint.OrderAfterCommit)))
+		s.useInventory(s.startInventory())
+		s.waitReady(s.order, s.inventory)
+		tea := s.stocked("tea", 10)
 
-	request := s.request(tenMinutes, line(tea, 4))
-	s.sendToTheDying(request)
-	if n := s.count("SELECT COUNT(*) FROM {order}.orders"); n != 1 {
-		t.Fatalf("%d orders are stored, want the one that was committed", n)
-	}
+		request := s.request(tenMinutes, line(tea, 4))
+		s.sendToTheDying(request)
+		if n := s.count("SELECT COUNT(*) FROM {order}.orders"); n != 1 {
+			t.Fatalf("%d orders are stored, want the one that was committed", n)
+		}
 
-	s.useOrder(s.restart(s.order))
-	s.waitReady(s.order)
-	o := s.send(request)
-	s.waitStatus(o, reserved)
-	s.waitStock(tea, 6, 4, 0)
-	s.wantReservation(o, heldNow, 1)
-	if n := s.count("SELECT COUNT(*) FROM {order}.orders"); n != 1 {
-		t.Errorf("%d orders are stored after the repetition, want 1", n)
-	}
-	s.audit()
+		s.useOrder(s.restart(s.order))
+		s.waitReady(s.order)
+		o := s.send(request)
+		s.waitStatus(o, reserved)
+		s.waitStock(tea, 6, 4, 0)
+		s.wantReservation(o, heldNow, 1)
+		if n := s.count("SELECT COUNT(*) FROM {order}.orders"); n != 1 {
+			t.Errorf("%d orders are stored after the repetition, want 1", n)
+		}
+		s.audit()
+	})
 }
 
 // The process that committed never comes back: another one of the group answers
 // for it.
 func TestT03AnotherOrderSrvAnswersTheCheckBack(t *testing.T) {
-	t.Parallel()
-	s := newDeployment(t, plan{})
-	dying := s.startOrder(kills(crashpoint.OrderAfterCommit))
-	other := s.startOrder()
-	s.useOrder(other)
-	s.useInventory(s.startInventory())
-	s.waitReady(dying, other, s.inventory)
-	tea := s.stocked("tea", 10)
+	onStacks(t, needs{aProcessToKill, manyReplicas}, func(t *testing.T, on stack) {
+		s := newDeployment(t, on, plan{})
+		dying := s.startOrder(kills(crashpoint.OrderAfterCommit))
+		other := s.startOrder()
+		s.useOrder(other)
+		s.useInventory(s.startInventory())
+		s.waitReady(dying, other, s.inventory)
+		tea := s.stocked("tea", 10)
 
-	s.useOrder(dying)
-	request := s.request(tenMinutes, line(tea, 4))
-	s.sendToTheDying(request)
+		s.useOrder(dying)
+		request := s.request(tenMinutes, line(tea, 4))
+		s.sendToTheDying(request)
 
-	s.useOrder(other)
-	o := s.send(request)
-	s.waitStatus(o, reserved)
-	s.waitStock(tea, 6, 4, 0)
-	s.wantReservation(o, heldNow, 1)
-	s.waitMetric(1, "mq_check_backs_total", []string{"commit"}, other)
-	s.audit()
+		s.useOrder(other)
+		o := s.send(request)
+		s.waitStatus(o, reserved)
+		s.waitStock(tea, 6, 4, 0)
+		s.wantReservation(o, heldNow, 1)
+		s.waitMetric(1, "mq_check_backs_total", []string{"commit"}, other)
+		s.audit()
+	})
 }
 
 // The check-back comes before the local transaction: it fences it off, and the
 // transaction must not commit any more.
 func TestT04ASlowLocalTransactionIsFencedOff(t *testing.T) {
-	t.Parallel()
-	s := newDeployment(t, plan{})
-	file := filepath.Join(t.TempDir(), "paused")
-	s.useOrder(s.startOrder(pauses(crashpoint.OrderBeforeTransaction, file), "ORDER_LOCAL_TRANSACTION_TIMEOUT=20s"))
-	s.useInventory(s.startInventory())
-	s.waitReady(s.order, s.inventory)
-	tea := s.stocked("tea", 10)
+	onStacks(t, needs{}, func(t *testing.T, on stack) {
+		s := newDeployment(t, on, plan{})
+		file := filepath.Join(t.TempDir(), "paused")
+		s.useOrder(s.startOrder(pauses(crashpoint.OrderBeforeTransaction, file), "--local-transaction-timeout=20s"))
+		s.useInventory(s.startInventory())
+		s.waitReady(s.order, s.inventory)
+		tea := s.stocked("tea", 10)
 
-	request := s.request(tenMinutes, line(tea, 4))
-	answer := s.sendAside(request)
-	s.waitPaused(file)
-	s.eventually(waitTimeout, func() string {
-		if s.count("SELECT COUNT(*) FROM {order}.barriers WHERE outcome = 2") == 0 {
-			return "no check-back has fenced the half message"
+		request := s.request(tenMinutes, line(tea, 4))
+		answer := s.sendAside(request)
+		s.waitPaused(file)
+		s.eventually(waitTimeout, func() string {
+			if s.count("SELECT COUNT(*) FROM {order}.barriers WHERE outcome = 2") == 0 {
+				return "no check-back has fenced the half message"
+			}
+			return ""
+		})
+		s.resume(file)
+		s.wantUnavailable((<-answer).err)
+		if n := s.count("SELECT COUNT(*) FROM {order}.orders"); n != 0 {
+			t.Errorf("%d orders are stored, want none", n)
 		}
-		return ""
-	})
-	s.resume(file)
-	s.wantUnavailable((<-answer).err)
-	if n := s.count("SELECT COUNT(*) FROM {order}.orders"); n != 0 {
-		t.Errorf("%d orders are stored, want none", n)
-	}
-	s.waitStock(tea, 10, 0, 0)
+		s.waitStock(tea, 10, 0, 0)
 
-	s.stop(s.order)
-	s.useOrder(s.restart(s.order))
-	s.waitReady(s.order)
-	o := s.waitStatus(s.send(request), reserved)
-	s.wantReservation(o, heldNow, 1)
-	s.waitStock(tea, 6, 4, 0)
-	s.audit()
+		s.stop(s.order)
+		s.useOrder(s.restart(s.order))
+		s.waitReady(s.order)
+		o := s.waitStatus(s.send(request), reserved)
+		s.wantReservation(o, heldNow, 1)
+		s.waitStock(tea, 6, 4, 0)
+		s.audit()
+	})
 }
 
 // The check-back commits the half message while the local transaction is on its
 // way to do the same: the broker delivers it twice.
 func TestT05CheckBackAndLocalTransactionBothCommit(t *testing.T) {
-	t.Parallel()
-	s := newDeployment(t, plan{})
-	file := filepath.Join(t.TempDir(), "paused")
-	s.useOrder(s.startOrder(pauses(crashpoint.OrderAfterCommit, file)))
-	s.useInventory(s.startInventory())
-	s.waitReady(s.order, s.inventory)
-	tea := s.stocked("tea", 10)
+	onStacks(t, needs{aLateCommit}, func(t *testing.T, on stack) {
+		s := newDeployment(t, on, plan{})
+		file := filepath.Join(t.TempDir(), "paused")
+		s.useOrder(s.startOrder(pauses(crashpoint.OrderAfterCommit, file)))
+		s.useInventory(s.startInventory())
+		s.waitReady(s.order, s.inventory)
+		tea := s.stocked("tea", 10)
 
-	request := s.request(tenMinutes, line(tea, 4))
-	answer := s.sendAside(request)
-	s.waitPaused(file)
-	s.waitStock(tea, 6, 4, 0) // the check-back has committed
-	s.resume(file)
-	<-answer // whatever it is: the pause may have outlasted the call
-	s.waitMetric(2, "mq_messages_handled_total", []string{s.names.InventoryOrderEvents}, s.inventory)
+		request := s.request(tenMinutes, line(tea, 4))
+		answer := s.sendAside(request)
+		s.waitPaused(file)
+		s.waitStock(tea, 6, 4, 0) // the check-back has committed
+		s.resume(file)
+		<-answer // whatever it is: the pause may have outlasted the call
+		s.waitMetric(2, "mq_messages_handled_total", []string{s.names.InventoryOrderEvents}, s.inventory)
 
-	o := s.waitStatus(s.send(request), reserved)
-	s.waitStock(tea, 6, 4, 0)
-	s.wantReservation(o, heldNow, 1)
-	s.audit()
+		o := s.waitStatus(s.send(request), reserved)
+		s.waitStock(tea, 6, 4, 0)
+		s.wantReservation(o, heldNow, 1)
+		s.audit()
+	})
 }
 
 // sendToTheDying sends a request to an order-srv that will be killed by it. The
@@ -142,7 +147,14 @@ func (s *system) sendToTheDying(r *orderv1.CreateOrderRequest) {
 // wantKilled waits until the instance was ended by SIGKILL.
 func (s *system) wantKilled(i *instance) {
 	s.t.Helper()
-	state := s.waitEnd(i)
+	killed, ok := i.running.(*process.Process)
+	if !ok {
+		s.t.Fatalf("%s is no process", i.service)
+	}
+	ctx, cancel := context.WithTimeout(s.t.Context(), startTimeout)
+	defer cancel()
+	state, err := killed.Ended(ctx)
+	s.must(err)
 	if status, ok := state.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGKILL {
 		s.t.Fatalf("ended with %s, want to be killed at the crash point", state)
 	}

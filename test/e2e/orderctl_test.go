@@ -15,62 +15,63 @@ import (
 
 // The operator's tool, against running services.
 func TestOrderctl(t *testing.T) {
-	t.Parallel()
-	s := sharedSystem(t)
-	tea := s.sku("tea")
+	onStacks(t, needs{}, func(t *testing.T, on stack) {
+		s := sharedSystem(t, on)
+		tea := s.sku("tea")
 
-	s.orderctl(0, "stock", "add", tea, "10", "--receipt", s.customer)
-	s.skus[tea] = 10
-	wantRow(t, s.orderctl(0, "stock", "add", tea, "10", "--receipt", s.customer), tea, "10", "0", "0", "10")
+		s.orderctl(0, "stock", "add", tea, "10", "--receipt", s.customer)
+		s.skus[tea] = 10
+		wantRow(t, s.orderctl(0, "stock", "add", tea, "10", "--receipt", s.customer), tea, "10", "0", "0", "10")
 
-	create := []string{
-		"order", "create", "--customer", s.customer, "--currency", "EUR", "--line", tea + ":4:250",
-		"--key", "orderctl", "--window", "10m", "-o", "json",
-	}
-	var created struct {
-		Order struct{ OrderID, Status string }
-	}
-	for range 2 { // the same key gives the same order
-		first := created.Order.OrderID
-		s.decode(s.orderctl(0, create...), &created)
-		if first != "" && created.Order.OrderID != first {
-			t.Errorf("the same key gave %s and then %s", first, created.Order.OrderID)
+		create := []string{
+			"order", "create", "--customer", s.customer, "--currency", "EUR", "--line", tea + ":4:250",
+			"--key", "orderctl", "--window", "10m", "-o", "json",
 		}
-	}
-	o := s.waitStatus(&orderv1.Order{OrderId: created.Order.OrderID}, reserved)
-	table := s.orderctl(0, "order", "get", o.GetOrderId())
-	wantRow(t, table, "status", "RESERVED")
-	wantRow(t, table, "total", "1000", "EUR")
-	wantRow(t, table, tea, "4", "250")
-	wantRow(t, s.orderctl(0, "reservation", "get", o.GetOrderId()), "status", "RESERVED")
-	wantRow(t, s.orderctl(0, "stock", "get", tea), tea, "6", "4", "0", "10")
-
-	wantRow(t, s.orderctl(0, "order", "pay", o.GetOrderId(), "--payment-id", s.customer), "payment", "PAID")
-	s.waitStock(tea, 6, 0, 4)
-	var stock struct {
-		Stocks []struct{ SKU, Sold string }
-	}
-	s.decode(s.orderctl(0, "stock", "get", tea, "--output", "json"), &stock)
-	if len(stock.Stocks) != 1 || stock.Stocks[0].Sold != "4" {
-		t.Errorf("stock as JSON is %v", stock)
-	}
-	wantRow(t, s.orderctl(0, "order", "pay", o.GetOrderId(), "--payment-id", s.customer+"-2"), "payment", "REFUND_DUE", "(ALREADY_PAID)")
-
-	for want, args := range map[string][]string{
-		"ORDER_NOT_FOUND": {"order", "get", "00000000-0000-4000-8000-000000000000"},
-		"order_id":        {"order", "get", "tea"},
-		"SKU_NOT_FOUND":   {"stock", "get", s.sku("nothing")},
-		"payment_window":  {"order", "create", "--customer", "c", "--currency", "EUR", "--line", "a:1:1", "--window", "7s"},
-		"Unavailable":     {"order", "get", o.GetOrderId(), "--order-service", "127.0.0.1:1"},
-	} {
-		if text := s.orderctl(1, args...); !strings.Contains(text, want) {
-			t.Errorf("orderctl %v does not say %s: %s", args, want, text)
+		var created struct {
+			Order struct{ OrderID, Status string }
 		}
-	}
-	s.orderctl(2, "order", "create", "--customer", "c")
-	s.orderctl(2, "stock", "add", tea, "many")
-	s.orderctl(2, "brew", "tea")
-	s.audit()
+		for range 2 { // the same key gives the same order
+			first := created.Order.OrderID
+			s.decode(s.orderctl(0, create...), &created)
+			if first != "" && created.Order.OrderID != first {
+				t.Errorf("the same key gave %s and then %s", first, created.Order.OrderID)
+			}
+		}
+		o := s.waitStatus(&orderv1.Order{OrderId: created.Order.OrderID}, reserved)
+		table := s.orderctl(0, "order", "get", o.GetOrderId())
+		wantRow(t, table, "status", "RESERVED")
+		wantRow(t, table, "total", "1000", "EUR")
+		wantRow(t, table, tea, "4", "250")
+		wantRow(t, s.orderctl(0, "reservation", "get", o.GetOrderId()), "status", "RESERVED")
+		wantRow(t, s.orderctl(0, "stock", "get", tea), tea, "6", "4", "0", "10")
+
+		wantRow(t, s.orderctl(0, "order", "pay", o.GetOrderId(), "--payment-id", s.customer), "payment", "PAID")
+		s.waitStock(tea, 6, 0, 4)
+		var stock struct {
+			Stocks []struct{ SKU, Sold string }
+		}
+		s.decode(s.orderctl(0, "stock", "get", tea, "--output", "json"), &stock)
+		if len(stock.Stocks) != 1 || stock.Stocks[0].Sold != "4" {
+			t.Errorf("stock as JSON is %v", stock)
+		}
+		wantRow(t, s.orderctl(0, "order", "pay", o.GetOrderId(), "--payment-id", s.customer+"-2"), "payment", "REFUND_DUE", "(ALREADY_PAID)")
+
+		for want, args := range map[string][]string{
+			"ORDER_NOT_FOUND": {"order", "get", "00000000-0000-4000-8000-000000000000"},
+			"order_id":        {"order", "get", "tea"},
+			"SKU_NOT_FOUND":   {"stock", "get", s.sku("nothing")},
+			"payment_window":  {"order", "create", "--customer", "c", "--currency", "EUR", "--line", "a:1:1", "--window", "7s"},
+			"Unavailable":     {"order", "get", o.GetOrderId(), "--order-service", "127.0.0.1:1"},
+		} {
+			if text := s.orderctl(1, args...); !strings.Contains(text, want) {
+				t.Errorf("orderctl %v does not say %s: %s", args, want, text)
+			}
+		}
+		s.orderctl(2, "order", "create", "--customer", "c")
+		s.orderctl(2, "stock", "add", tea, "many")
+		s.orderctl(2, "brew", "tea")
+		s.audit()
+	})
 }
 
 // orderctl runs the tool and returns what it printed; code is the exit code that
@@ -78,10 +79,12 @@ func TestOrderctl(t *testing.T) {
 func (s *system) orderctl(code int, args ...string) string {
 	s.t.Helper()
 	var out bytes.Buffer
-	cmd := exec.CommandContext(s.t.Context(), run.binary("orderctl"), args...)
+	path, err := run.binary("orderctl")
+	s.must(err)
+	cmd := exec.CommandContext(s.t.Context(), path, args...)
 	cmd.Env = append(cmd.Environ(), "ORDERCTL_ORDER_SERVICE="+s.order.GRPC(), "ORDERCTL_INVENTORY_SERVICE="+s.inventory.GRPC())
 	cmd.Stdout, cmd.Stderr = &out, &out
-	err := cmd.Run()
+	err = cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		s.t.Fatal(err)

@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,6 +14,7 @@ import (
 
 	inventoryv1 "orderflow/api/proto/inventory/v1"
 	orderv1 "orderflow/api/proto/order/v1"
+	"orderflow/internal/assembly"
 	"orderflow/internal/crashpoint"
 )
 
@@ -49,19 +49,16 @@ func viewOf(t *testing.T, d *deployment) *system {
 
 // newDeployment makes a deployment of the test's own, on which nothing runs. It
 // is closed with the test; a service that does not end well then is a failure.
-func newDeployment(t *testing.T, p plan) *system {
+func newDeployment(t *testing.T, on stack, p plan) *system {
 	t.Helper()
-	needReal(t)
-	d, err := deploy(t.Context(), t.ArtifactDir(), p)
-	if d != nil {
-		t.Cleanup(func() {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
-			defer cancel()
-			if err := d.close(ctx); err != nil {
-				t.Errorf("end the system: %v", err)
-			}
-		})
-	}
+	d, err := deploy(t.Context(), on, t.ArtifactDir(), p)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+		defer cancel()
+		if err := d.close(ctx); err != nil {
+			t.Errorf("end the system: %v", err)
+		}
+	})
 	s := viewOf(t, d)
 	s.logsOnFailure()
 	s.must(err)
@@ -69,9 +66,9 @@ func newDeployment(t *testing.T, p plan) *system {
 }
 
 // newSystem is a new deployment with one order-srv and one inventory-srv, ready.
-func newSystem(t *testing.T) *system {
+func newSystem(t *testing.T, on stack) *system {
 	t.Helper()
-	s := newDeployment(t, plan{})
+	s := newDeployment(t, on, plan{})
 	s.startBoth()
 	return s
 }
@@ -82,63 +79,6 @@ func (s *system) startBoth() {
 	s.useOrder(s.startOrder())
 	s.useInventory(s.startInventory())
 	s.waitReady(s.order, s.inventory)
-}
-
-// sharedSystem is the test's view of the system that all peaceful tests share:
-// one order-srv and two inventory-srv.
-func sharedSystem(t *testing.T) *system {
-	t.Helper()
-	needReal(t)
-	d, err := run.sharedDeployment(t)
-	if err != nil {
-		t.Fatalf("no shared system: %v", err)
-	}
-	s := viewOf(t, d)
-	s.logsOnFailure()
-	s.useOrder(d.instances[0])
-	s.useInventory(d.instances[1])
-	return s
-}
-
-// sharedDeployment starts the shared system at its first call.
-func (r *suite) sharedDeployment(t *testing.T) (*deployment, error) {
-	r.mu.Lock()
-	broken := r.broken
-	r.mu.Unlock()
-	if broken != nil {
-		return nil, broken
-	}
-	r.sharedOnce.Do(func() {
-		logs, err := os.MkdirTemp("", "orderflow-e2e-logs-")
-		if err == nil {
-			r.shared, err = deploy(t.Context(), logs, plan{})
-		}
-		if err == nil {
-			err = r.shared.startShared(context.WithoutCancel(t.Context()))
-		}
-		r.broken = err
-	})
-	return r.shared, r.broken
-}
-
-func (d *deployment) startShared(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	order, err := d.start(ctx, "order-srv", d.orderEnv())
-	if err != nil {
-		return err
-	}
-	for range 2 {
-		if _, err := d.start(ctx, "inventory-srv", d.inventoryEnv(order.GRPC())); err != nil {
-			return err
-		}
-	}
-	for _, i := range d.instances {
-		if err := i.WaitReady(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (s *system) logsOnFailure() {
@@ -157,29 +97,37 @@ func (s *system) must(err error) {
 	}
 }
 
-// startOrder starts an order-srv, with more settings as NAME=VALUE.
+// startOrder starts an order-srv with more settings, such as --payment-window=1m.
 func (s *system) startOrder(more ...string) *instance {
 	s.t.Helper()
-	return s.startService("order-srv", s.orderEnv(more...))
+	return s.startService(assembly.OrderService, orderSettings(more...))
 }
 
 // startInventory starts an inventory-srv that asks the system's order-srv.
 func (s *system) startInventory(more ...string) *instance {
 	s.t.Helper()
-	return s.startService("inventory-srv", s.inventoryEnv(s.order.GRPC(), more...))
+	return s.startService(assembly.InventoryService, inventorySettings(s.order, more...))
 }
 
-func (s *system) startService(program string, env []string) *instance {
+func orderSettings(more ...string) []string {
+	return append([]string{"--payment-window=" + tenMinutes.String()}, more...)
+}
+
+func inventorySettings(order *instance, more ...string) []string {
+	return append([]string{"--order-service=" + order.GRPC()}, more...)
+}
+
+func (s *system) startService(service assembly.Service, settings []string) *instance {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), startTimeout)
 	defer cancel()
-	i, err := s.start(ctx, program, env)
+	i, err := s.start(ctx, service, settings...)
 	s.must(err)
 	return i
 }
 
 // restart starts the successor of an instance that has ended: at the same
-// address, without the crash point.
+// addresses, without the crash point.
 func (s *system) restart(i *instance, more ...string) *instance {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), startTimeout)
@@ -205,16 +153,6 @@ func (s *system) stop(i *instance) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), stopTimeout)
 	defer cancel()
 	s.must(i.Stop(ctx))
-}
-
-// waitEnd waits until the instance has ended by itself.
-func (s *system) waitEnd(i *instance) *os.ProcessState {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), startTimeout)
-	defer cancel()
-	state, err := i.Ended(ctx)
-	s.must(err)
-	return state
 }
 
 // useOrder makes calls of OrderService go to the instance.
@@ -243,18 +181,11 @@ func (s *system) dial(address string) *grpc.ClientConn {
 }
 
 // kills arms a crash point: the setting for startOrder or startInventory.
-func kills(at crashpoint.Name) string {
-	return crashVariable(at) + "=" + string(at) + "=kill"
-}
+func kills(at crashpoint.Name) string { return "--crash-point=" + string(at) + "=kill" }
 
-// pauses arms a crash point at which the process waits while the file exists.
+// pauses arms a crash point at which the service waits while the file exists.
 func pauses(at crashpoint.Name, file string) string {
-	return crashVariable(at) + "=" + string(at) + "=pause:" + file
-}
-
-func crashVariable(at crashpoint.Name) string {
-	service, _, _ := strings.Cut(string(at), ".")
-	return strings.ToUpper(service) + "_CRASH_POINT"
+	return "--crash-point=" + string(at) + "=pause:" + file
 }
 
 // pollInterval is how often a condition is looked at.
