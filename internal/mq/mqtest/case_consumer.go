@@ -19,7 +19,7 @@ func consumerSQL(s *scene) {
 	box := s.inbox()
 	c := s.consume(topic, mq.Subscription{Group: group, Filter: "a > 5 OR TAGS = 't'"}, box)
 	s.send(letter{topic: topic, body: "last", properties: map[string]string{"TAGS": "t"}})
-	box.waitFor("last")
+	box.wait(4)
 	if err := c.Stop(s.ctx); err != nil {
 		s.Fatal(err)
 	}

@@ -65,9 +65,8 @@ const (
 // ended.
 func Run(t *testing.T, f Features, e Endpoint) {
 	t.Helper()
-	all := cases()
 	for name := range f.Without {
-		if !slices.ContainsFunc(all, func(c testCase) bool { return c.name == name }) {
+		if !slices.ContainsFunc(cases, func(c testCase) bool { return c.name == name }) {
 			t.Errorf("Features name the case %q, which does not exist", name)
 		}
 	}
@@ -76,7 +75,7 @@ func Run(t *testing.T, f Features, e Endpoint) {
 	// Not t.Parallel: its limit is the number of processors, and these wait.
 	var running sync.WaitGroup
 	turns := make(chan struct{}, atOnce)
-	for _, c := range all {
+	for _, c := range cases {
 		if alone(c) {
 			continue
 		}
@@ -87,7 +86,7 @@ func Run(t *testing.T, f Features, e Endpoint) {
 		})
 	}
 	running.Wait()
-	for _, c := range all {
+	for _, c := range cases {
 		if alone(c) {
 			t.Run(c.name, func(t *testing.T) { runCase(t, f, target, c) })
 		}
