@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
-	"sync"
+	"sync/atomic"
 
 	"orderflow/internal/mq/message"
 )
@@ -28,12 +28,16 @@ func (p *Producer) SendAsync(ctx context.Context, m message.Message, done func(e
 		end(err)
 		return err
 	}
-	var once sync.Once // its second caller waits for the first: Stop waits for done
+	var decided atomic.Bool
+	told := make(chan struct{})
 	finish := func(err error) {
-		once.Do(func() {
-			end(err)
-			p.tell(done, err)
-		})
+		if decided.Swap(true) {
+			<-told // Stop waits for done, whoever calls it
+			return
+		}
+		defer close(told)
+		end(err)
+		p.tell(done, err)
 	}
 	var noLonger func() bool
 	var sent error

@@ -13,8 +13,7 @@ import (
 	"orderflow/internal/mq/message"
 )
 
-// broadcastAttempts is how often a message of a broadcast is tried in place, within
-// about a minute.
+// broadcastAttempts is how often a message of a broadcast is tried in place.
 const broadcastAttempts = 16
 
 // ReasonGaveUp is why a message of a broadcast is parked that could not be handled.
@@ -53,10 +52,7 @@ func checkOffsetFolder() error {
 // library would leave its offset behind for ever and only log. It says no if Stop
 // came first.
 func (c *Consumer) tryAgain(m message.Message, err error) bool {
-	pauses := &backoff.ExponentialBackOff{
-		InitialInterval: 100 * time.Millisecond, RandomizationFactor: 0.3, Multiplier: 2, MaxInterval: 5 * time.Second,
-	}
-	pauses.Reset()
+	pauses := inPlacePauses()
 	for ; m.Attempt < c.sub.MaxAttempts; m.Attempt++ {
 		if c.sub.Parker == nil && isPermanent(err) {
 			break
@@ -77,13 +73,20 @@ func (c *Consumer) tryAgain(m message.Message, err error) bool {
 			return true
 		}
 	}
+	return c.giveUp(m, err)
+}
+
+// giveUp parks a message of a broadcast, or leaves it if there is nowhere to. It
+// says no if Stop came before the message was parked.
+func (c *Consumer) giveUp(m message.Message, cause error) bool {
 	if c.sub.Parker == nil {
 		c.client.logger().Error("message of a broadcast is dropped", "group", c.sub.Group, "topic", m.Topic,
-			"message_id", m.ID, "attempt", m.Attempt, "error", err)
+			"message_id", m.ID, "attempt", m.Attempt, "error", cause)
 		c.client.Metrics.countDropped(c.sub.Group, m.Topic)
 		return true
 	}
-	why := message.Permanent(ReasonGaveUp, "after %d attempts: %w", m.Attempt, err)
+	why := message.Permanent(ReasonGaveUp, "after %d attempts: %w", m.Attempt, cause)
+	pauses := inPlacePauses()
 	for {
 		err := c.limited(func(ctx context.Context) error { return c.park(ctx, m, why) })
 		if err == nil {
@@ -96,4 +99,14 @@ func (c *Consumer) tryAgain(m message.Message, err error) bool {
 		case <-time.After(pauses.NextBackOff()):
 		}
 	}
+}
+
+// inPlacePauses are the pauses between what is tried in place: 16 attempts take
+// about a minute.
+func inPlacePauses() *backoff.ExponentialBackOff {
+	pauses := &backoff.ExponentialBackOff{
+		InitialInterval: 100 * time.Millisecond, RandomizationFactor: 0.3, Multiplier: 2, MaxInterval: 5 * time.Second,
+	}
+	pauses.Reset()
+	return pauses
 }

@@ -15,20 +15,29 @@ func libraryOf(t *testing.T, s Subscription) reflect.Value {
 	t.Helper()
 	c, _ := quiet()
 	c.NameServers = []string{"127.0.0.1:1"}
-	k := NewConsumer(c, s)
+	return libraryFor(t, NewConsumer(c, s))
+}
+
+// libraryFor does the same for a consumer.
+func libraryFor(t *testing.T, k *Consumer) reflect.Value {
+	t.Helper()
 	library, err := consumer.NewPushConsumer(k.options()...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := library.Subscribe(s.Topic, consumer.MessageSelector{}, k.onMessages); err != nil {
+	if err := library.Subscribe(k.sub.Topic, k.sub.selector(), k.callback()); err != nil {
 		t.Fatal(err)
 	}
 	return reflect.ValueOf(library).Elem()
 }
 
+// optionsOf are the settings of the library's consumer.
+func optionsOf(library reflect.Value) reflect.Value {
+	return library.FieldByName("defaultConsumer").Elem().FieldByName("option")
+}
+
 func TestConsumerOptionsReachTheLibrary(t *testing.T) {
-	options := libraryOf(t, Subscription{Group: "g-options", Topic: "topic", MaxAttempts: 4, Concurrency: 7}).
-		FieldByName("defaultConsumer").Elem().FieldByName("option")
+	options := optionsOf(libraryOf(t, Subscription{Group: "g-options", Topic: "topic", MaxAttempts: 4, Concurrency: 7}))
 	for name, want := range map[string]int64{
 		"FromWhere":                  int64(consumer.ConsumeFromFirstOffset), // T60
 		"ConsumerModel":              int64(consumer.Clustering),
@@ -45,7 +54,7 @@ func TestConsumerOptionsReachTheLibrary(t *testing.T) {
 }
 
 func TestLibraryHasNoLimitOfItsOwn(t *testing.T) {
-	options := libraryOf(t, Subscription{Group: "g-unlimited", Topic: "topic"}).FieldByName("defaultConsumer").Elem().FieldByName("option")
+	options := optionsOf(libraryOf(t, Subscription{Group: "g-unlimited", Topic: "topic"}))
 	if got := options.FieldByName("MaxReconsumeTimes").Int(); got != math.MaxInt32-1 {
 		t.Errorf("MaxReconsumeTimes = %d", got)
 	}
