@@ -24,6 +24,11 @@ func (b *Broker) expire() {
 			b.expireQueue(q, before)
 		}
 	}
+	for _, h := range b.halves {
+		if h.replaced && h.entry.storedAt < before {
+			b.endHalf(h)
+		}
+	}
 }
 
 func (b *Broker) expireQueue(q *queue, before int64) {
