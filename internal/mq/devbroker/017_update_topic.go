@@ -2,11 +2,12 @@ package devbroker
 
 import (
 	"slices"
+	"strings"
 
 	"orderflow/internal/mq/remoting"
 )
 
-// UpdateTopic (17) creates a topic or changes its settings.
+// UpdateAndCreateTopic (17) creates a topic or changes its settings.
 //
 // Asked by: mqadmin updateTopic, and our Admin.
 // Fields:   topic, readQueueNums, writeQueueNums, perm, topicFilterType; topicSysFlag, order and
@@ -23,7 +24,7 @@ import (
 func (b *Broker) updateTopic(r *request) (*response, error) {
 	config := remoting.TopicConfig{
 		Name: r.optional("topic"), ReadQueues: r.int32("readQueueNums"), WriteQueues: r.int32("writeQueueNums"),
-		Perm: r.int32("perm"), FilterType: r.text("topicFilterType"), SysFlag: int(int32(r.integerOr("topicSysFlag", 0))),
+		Perm: r.int32("perm"), FilterType: strings.Clone(r.text("topicFilterType")), SysFlag: int(int32(r.integerOr("topicSysFlag", 0))),
 		Order: r.boolean("order"),
 	}
 	if err := r.err(); err != nil {

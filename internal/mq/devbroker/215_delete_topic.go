@@ -11,9 +11,7 @@ import (
 // Asked by: mqadmin deleteTopic and deleteSubGroup; our Admin.
 // Fields:   topic.
 // Answers:  0, also if there is no such topic; 29 no name, or one of the broker's own topics.
-// Differs:  the name server forgets it at once, without 216; pulls that are held are
-//
-//	answered at once.
+// Differs:  the name server forgets it at once, without 216. Pulls that are held are answered at once.
 func (b *Broker) deleteTopic(r *request) (*response, error) {
 	name := r.optional("topic")
 	switch {

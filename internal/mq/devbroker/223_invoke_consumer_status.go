@@ -22,6 +22,7 @@ func (b *Broker) consumerStatus(r *request) (*response, error) {
 		return nil, refuse(remoting.ResponseSystemError, "No Any Consumer online in the consumer group: [%s]", name)
 	}
 	status := remoting.ConsumerStatus{Clients: map[string]remoting.OffsetTable[int64]{}}
+	asker := r.promise()
 	open := 0 // members that have not answered
 	question := remoting.NewRequest(remoting.RequestConsumerStatus, map[string]string{"topic": topic, "group": name}, nil)
 	for id, m := range g.members {
@@ -34,7 +35,7 @@ func (b *Broker) consumerStatus(r *request) (*response, error) {
 				status.Clients[id] = of.Queues
 			}
 			if open--; open == 0 {
-				r.later(&response{body: status.Encode()})
+				asker.keep(&response{body: status.Encode()})
 			}
 		})
 		if err == nil {

@@ -7,7 +7,7 @@ import (
 )
 
 // CreateTopic creates a topic, or changes its number of queues and its type, as
-// UpdateTopic (17) does. messageType is NORMAL, DELAY, TRANSACTION or FIFO; ""
+// UpdateAndCreateTopic (17) does. messageType is NORMAL, DELAY, TRANSACTION or FIFO; ""
 // leaves it open. The error names what cannot be, or wraps ErrClosed.
 func (b *Broker) CreateTopic(name string, queues int, messageType string) error {
 	ext := answerFields("topic", name, "readQueueNums", queues, "writeQueueNums", queues,

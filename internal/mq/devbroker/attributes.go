@@ -49,7 +49,7 @@ func changedAttributes(have map[string]string, changes string) (map[string]strin
 		}
 		seen[name] = true
 		if adds {
-			attributes[name] = value
+			attributes[strings.Clone(name)] = strings.Clone(value) // a field shares the memory of its whole header
 		} else {
 			delete(attributes, name)
 		}

@@ -87,7 +87,7 @@ func (c *conn) serve() {
 	err := c.readAll()
 	c.close()
 	<-ended
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
 		c.broker.settings.log.Debug("connection ended", "peer", c.peer, "error", err)
 	}
 }

@@ -32,7 +32,7 @@ func (b *Broker) forward(c *conn, cmd remoting.Command, done func(answer remotin
 	f.timer = time.AfterFunc(c.patience.forward, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		f.end(cmd.Response(remoting.ResponseConsumeTimeout, "the client has not answered within "+c.patience.forward.String()))
+		f.end(f.failure(remoting.ResponseConsumeTimeout, "the client has not answered within "+c.patience.forward.String()))
 	})
 	c.push(cmd)
 	return nil
@@ -50,9 +50,14 @@ func (b *Broker) answered(c *conn, answer remoting.Command) {
 
 // abandon ends the requests that a connection which has ended will not answer.
 func (c *conn) abandon() {
-	for opaque, f := range c.asked {
-		f.end(remoting.Command{Opaque: opaque}.Response(remoting.ResponseSystemError, "the client's connection has ended"))
+	for _, f := range c.asked {
+		f.end(f.failure(remoting.ResponseSystemError, "the client's connection has ended"))
 	}
+}
+
+// failure is what takes the place of an answer.
+func (f *forward) failure(code int, remark string) remoting.Command {
+	return remoting.Command{Opaque: f.opaque}.Response(code, remark)
 }
 
 func (f *forward) end(answer remoting.Command) {
@@ -64,14 +69,25 @@ func (f *forward) end(answer remoting.Command) {
 	f.done(answer)
 }
 
-// later answers a request whose handler has left that for later.
-func (r *request) later(answer *response) {
-	if r.cmd.IsOneWay() {
+// promise is what is left of a request that is answered later: nobody reads again
+// what came with it.
+type promise struct {
+	conn *conn
+	cmd  remoting.Command
+}
+
+func (r *request) promise() promise {
+	return promise{conn: r.conn, cmd: remoting.Command{Opaque: r.cmd.Opaque, Flag: r.cmd.Flag}}
+}
+
+// keep answers the request.
+func (p promise) keep(answer *response) {
+	if p.cmd.IsOneWay() {
 		return
 	}
-	full := r.cmd.Response(answer.code, answer.remark)
+	full := p.cmd.Response(answer.code, answer.remark)
 	full.Ext, full.Body = answer.ext, answer.body
-	r.conn.push(full)
+	p.conn.push(full)
 }
 
 // relay sends a request on to a member of a group, and answers it with what the
@@ -84,7 +100,8 @@ func (b *Broker) relay(r *request, name, clientID string, ext map[string]string,
 	if m == nil {
 		return nil, refuse(remoting.ResponseSystemError, "The Consumer <%s> <%s> not online", name, clientID)
 	}
+	asker := r.promise()
 	return nil, b.forward(m.conn, remoting.NewRequest(r.cmd.Code, ext, body), func(answer remoting.Command) {
-		r.later(&response{code: answer.Code, remark: answer.Remark, ext: answer.Ext, body: answer.Body})
+		asker.keep(&response{code: answer.Code, remark: answer.Remark, ext: answer.Ext, body: answer.Body})
 	})
 }
