@@ -1,6 +1,7 @@
 package java
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -20,6 +21,9 @@ func TestJavaClient(t *testing.T) {
 		t.Skipf("%s is not set: runs together with what needs a real broker", variableNameServer)
 	}
 	j := newJVM(t)
+	if output, err := j.admin(t.Context(), "clusterList", "-n", realNameServer).CombinedOutput(); err != nil {
+		t.Fatalf("mqadmin: %v\n%s", err, output)
+	}
 	t.Run("real", func(t *testing.T) { testTarget(t, j, realNameServer) })
 	t.Run("devbroker", func(t *testing.T) {
 		b := devbroker.RunT(t, devbroker.WithDelayLevels(stackLevels),
@@ -43,11 +47,13 @@ func testTarget(t *testing.T, j *jvm, nameServer string) {
 
 // testClient plays the scenes with one encoding of the headers.
 func testClient(t *testing.T, j *jvm, nameServer, encoding string) {
-	output, err := j.run(t.Context(), []string{
+	ctx, cancel := context.WithTimeout(t.Context(), programTimeout)
+	defer cancel()
+	output, err := j.scenes(ctx, []string{
 		"-Drocketmq.serialize.type=" + encoding, "-Drocketmq.client.localOffsetStoreDir=" + t.TempDir(),
-	}, "Check", nameServer, suffix())
+	}, "Check", nameServer, suffix()).CombinedOutput()
 	played := 0
-	for line := range strings.Lines(output) {
+	for line := range strings.Lines(string(output)) {
 		result, rest, _ := strings.Cut(line, " ")
 		name, detail, _ := strings.Cut(strings.TrimSpace(rest), " ")
 		switch result {

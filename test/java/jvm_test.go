@@ -1,7 +1,6 @@
 package java
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"os/exec"
@@ -19,15 +18,16 @@ const (
 	variableJars = "ORDERFLOW_TEST_ROCKETMQ_JARS"
 	stackJars    = "../../.stack/jars/rocketmq"
 
-	// jvmTimeout bounds one program.
-	jvmTimeout = 100 * time.Second
+	// programTimeout bounds one program.
+	programTimeout = 2 * time.Minute
 )
 
 // jvm runs Java programs with RocketMQ's jars.
 type jvm struct {
-	java      string // the program
-	classPath string
-	home      string // takes what the client and mqadmin write
+	java    string // the program
+	jars    string // on the class path
+	classes string // the scenes, compiled
+	home    string // takes what the client and mqadmin write
 }
 
 // newJVM compiles the scenes. The test is skipped if something is not installed.
@@ -58,10 +58,7 @@ func newJVM(t *testing.T) *jvm {
 	if output, err := compiler.CombinedOutput(); err != nil {
 		t.Fatalf("javac: %v\n%s", err, output)
 	}
-	return &jvm{
-		java: filepath.Join(bin, "java"), home: t.TempDir(),
-		classPath: classes + string(filepath.ListSeparator) + jars,
-	}
+	return &jvm{java: filepath.Join(bin, "java"), jars: jars, classes: classes, home: t.TempDir()}
 }
 
 // findJDK returns the folder with java and javac of a JDK 17, or nothing. 17 is
@@ -88,27 +85,33 @@ func findJDK(t *testing.T) string {
 	return ""
 }
 
-// command prepares a program: flags for the JVM, its main class and its arguments.
-func (j *jvm) command(ctx context.Context, flags []string, main string, args ...string) *exec.Cmd {
+// command prepares a program with its arguments, and flags for the JVM.
+func (j *jvm) command(ctx context.Context, flags []string, args ...string) *exec.Cmd {
 	// Programs that live for seconds start sooner with the first compiler only.
 	all := append([]string{
 		"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m", "-Duser.home=" + j.home,
 		"-Drmq.logback.configurationFile=testdata/logback.xml",
 	}, flags...)
-	all = append(all, "-cp", j.classPath, main)
 	cmd := exec.CommandContext(ctx, j.java, append(all, args...)...)
 	cmd.Env = append(os.Environ(), "ROCKETMQ_HOME="+j.home)
 	cmd.WaitDelay = time.Second
 	return cmd
 }
 
-// run runs a program and returns what it printed.
-func (j *jvm) run(ctx context.Context, flags []string, main string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, jvmTimeout)
-	defer cancel()
-	var output bytes.Buffer
-	cmd := j.command(ctx, flags, main, args...)
-	cmd.Stdout, cmd.Stderr = &output, &output
-	err := cmd.Run()
-	return output.String(), err
+// scenes prepares a program of testdata.
+func (j *jvm) scenes(ctx context.Context, flags []string, args ...string) *exec.Cmd {
+	classPath := j.classes + string(filepath.ListSeparator) + j.jars
+	return j.command(ctx, append(flags, "-cp", classPath), args...)
+}
+
+// admin prepares an mqadmin. The first one writes the classes that it has loaded
+// to a file, with which the next ones need half the time to start.
+func (j *jvm) admin(ctx context.Context, args ...string) *exec.Cmd {
+	archive := filepath.Join(j.home, "mqadmin.jsa")
+	flag := "-XX:SharedArchiveFile="
+	if _, err := os.Stat(archive); err != nil {
+		flag = "-XX:ArchiveClassesAtExit="
+	}
+	flags := []string{flag + archive, "-Xlog:disable", "-cp", j.jars}
+	return j.command(ctx, flags, append([]string{"org.apache.rocketmq.tools.command.MQAdminStartup"}, args...)...)
 }

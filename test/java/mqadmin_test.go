@@ -16,11 +16,11 @@ import (
 const (
 	// adminsAtOnce is how many mqadmins run at a time: each works for a second, and
 	// then waits several for its own threads to end.
-	adminsAtOnce = 8
+	adminsAtOnce = 6
 	// adminAttempts is how often a command is given that fails.
 	adminAttempts = 3
-	// holdTimeout bounds the program that is looked at.
-	holdTimeout = 3 * time.Minute
+	// holdTimeout bounds the program that is looked at, which outlives the others.
+	holdTimeout = 5 * time.Minute
 )
 
 // adminCommand is a call of mqadmin. It prints an exception and exits with 0 if
@@ -64,7 +64,7 @@ func (a *admin) hold(t *testing.T) (release func()) {
 	// t.Context ends before the clean-up, in which it leaves the broker by itself.
 	ctx, kill := context.WithTimeout(context.WithoutCancel(t.Context()), holdTimeout)
 	t.Cleanup(kill)
-	cmd := a.jvm.command(ctx, nil, "Hold", a.nameServer, a.suffix)
+	cmd := a.jvm.scenes(ctx, nil, "Hold", a.nameServer, a.suffix)
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints
 	stdin, err := cmd.StdinPipe()
@@ -133,8 +133,10 @@ func (a *admin) try(t *testing.T, c adminCommand) (problem string) {
 
 // run runs a command and returns what is wrong with it.
 func (a *admin) run(ctx context.Context, c adminCommand) (problem string) {
-	args := append(strings.Fields(c.args), "-n", a.nameServer)
-	output, err := a.jvm.run(ctx, nil, "org.apache.rocketmq.tools.command.MQAdminStartup", args...)
+	ctx, cancel := context.WithTimeout(ctx, programTimeout)
+	defer cancel()
+	printed, err := a.jvm.admin(ctx, append(strings.Fields(c.args), "-n", a.nameServer)...).CombinedOutput()
+	output := string(printed)
 	if err != nil {
 		return fmt.Sprintf("%v\n%s", err, output)
 	}

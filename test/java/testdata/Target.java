@@ -31,8 +31,8 @@ final class Target {
     /** On a busy machine the usual 3 seconds are not enough. */
     private static final int TIMEOUT_MILLIS = 15_000;
 
-    /** One that is lost would be missed for 30 seconds. */
-    private static final int HEARTBEAT_MILLIS = 5_000;
+    /** A lost heartbeat, and a route that was asked for too early, would be missed for 30 seconds. */
+    private static final int REPEAT_MILLIS = 2_000;
 
     private final String nameServer;
     private final String suffix;
@@ -59,7 +59,8 @@ final class Target {
         config.setNamesrvAddr(nameServer);
         config.setInstanceName(client);
         config.setMqClientApiTimeout(TIMEOUT_MILLIS);
-        config.setHeartbeatBrokerInterval(HEARTBEAT_MILLIS);
+        config.setHeartbeatBrokerInterval(REPEAT_MILLIS);
+        config.setPollNameServerInterval(REPEAT_MILLIS);
     }
 
     private void start(DefaultMQProducer producer) throws Exception {
