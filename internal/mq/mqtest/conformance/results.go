@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -30,9 +31,9 @@ type outcome struct {
 	output strings.Builder
 }
 
-// results are the outcomes of all cases, in the order in which they first showed.
+// results are the outcomes of all cases.
 type results struct {
-	cases    []string
+	cases    []string // in the order of their names: they run side by side
 	outcomes map[string]*[2]outcome
 	whole    [2]outcome      // the tests themselves
 	other    strings.Builder // what belongs to no case
@@ -49,6 +50,7 @@ func read(in io.Reader) (*results, error) {
 			r.line(line)
 		}
 		if err == io.EOF {
+			slices.Sort(r.cases)
 			return r, nil
 		}
 		if err != nil {
