@@ -1,6 +1,7 @@
 package devbroker
 
 import (
+	"strings"
 	"time"
 
 	"orderflow/internal/mq/devbroker/filter"
@@ -78,7 +79,7 @@ func (b *Broker) pullMessage(r *request) (*response, error) {
 func (b *Broker) selection(r *request, g *group, topic string, flags int) (filter.Expression, error) {
 	kind, text, version := r.optional("expressionType"), r.optional("subscription"), r.integerOr("subVersion", 0)
 	if flags&pullHasSelection != 0 {
-		let, err := filter.Parse(kind, text)
+		let, err := filter.Parse(kind, strings.Clone(text)) // a field shares the memory of its whole header
 		if err != nil {
 			return nil, refuse(remoting.ResponseSubscriptionInvalid, "parse the consumer's subscription failed: %v", err)
 		}

@@ -68,7 +68,7 @@ func (b *Broker) withKey(topic, key string, most int, begin, end int64) (found [
 		if e.storedAt < begin || len(found) >= most {
 			break
 		}
-		if e.frame == nil || e.queue == nil || e.queue.topic != t || !bytes.Contains(e.frame, text) || !hasKey(e, key) {
+		if e.frame == nil || e.queue.topic != t || !bytes.Contains(e.frame, text) || !hasKey(e, key) {
 			continue
 		}
 		if size += len(e.frame); size > b.settings.maxMessage && len(found) > 0 {

@@ -107,9 +107,7 @@ func (b *Broker) plan(m remoting.StoredMessage, e *entry) {
 		}
 		b.schedule.add(at, e.physical, dueDelivery)
 	case topicHalf:
-		if e.queue != nil {
-			b.watch(m, e)
-		}
+		b.watch(m, e)
 	}
 }
 
@@ -151,7 +149,7 @@ func (b *Broker) put(m remoting.StoredMessage) (*entry, error) {
 		return nil, refuse(remoting.ResponseMessageIllegal, "the message is illegal: %v", err)
 	}
 	b.record(changeMessage, frame)
-	e := b.add(m, frame)
+	e := b.add(q, m, frame)
 	b.plan(m, e)
 	b.wakeHeld(q)
 	return e, nil
@@ -169,7 +167,5 @@ func (b *Broker) end(e *entry) {
 func (b *Broker) forget(e *entry) {
 	b.unwatch(e.physical)
 	b.drop(e)
-	if e.queue != nil {
-		e.queue.trim()
-	}
+	e.queue.trim()
 }

@@ -122,15 +122,11 @@ func (b *Broker) replay(record []byte) error {
 func (b *Broker) apply(kind byte, content []byte) error {
 	switch kind {
 	case changeTopic:
-		var config remoting.TopicConfig
-		if err := json.Unmarshal(content, &config); err != nil {
-			return err
-		}
-		if most := max(maxQueues, len(b.settings.levels)); max(config.ReadQueues, config.WriteQueues) > most {
-			return fmt.Errorf("%w: topic with more than %d queues", remoting.ErrMalformed, most)
-		}
-		b.setTopic(config)
+		return b.applyTopic(content)
 	case changeNoTopic:
+		if isSystemTopic(string(content)) {
+			return fmt.Errorf("%w: topic %s cannot be deleted", remoting.ErrMalformed, content)
+		}
 		b.removeTopic(string(content))
 	case changeGroup:
 		return b.setGroup(content)
@@ -152,8 +148,35 @@ func (b *Broker) apply(kind byte, content []byte) error {
 	return nil
 }
 
-// maxOffset is larger than any offset gets.
-const maxOffset = 1 << 62
+// Larger than anything gets that is in a journal.
+const (
+	maxOffset       = 1 << 62
+	maxReplayQueues = 2 * maxAllQueues
+)
+
+func (b *Broker) applyTopic(content []byte) error {
+	var config remoting.TopicConfig
+	if err := json.Unmarshal(content, &config); err != nil {
+		return err
+	}
+	queues := max(config.ReadQueues, config.WriteQueues)
+	if min(config.ReadQueues, config.WriteQueues) < 0 || b.queues+queues > maxReplayQueues {
+		return fmt.Errorf("%w: topic with %d and %d queues", remoting.ErrMalformed, config.ReadQueues, config.WriteQueues)
+	}
+	b.setTopic(config)
+	return nil
+}
+
+// replayQueue finds a queue. One that its topic had before its settings were changed
+// is made again, and so is that of a level that the table no longer has.
+func (b *Broker) replayQueue(name string, id int) (*queue, error) {
+	t := b.topics[name]
+	if t == nil || id < 0 || b.queues+id >= maxReplayQueues {
+		return nil, fmt.Errorf("%w: queue %d of topic %s", remoting.ErrMalformed, id, name)
+	}
+	b.growTopic(t, id+1)
+	return t.queues[id], nil
+}
 
 func (b *Broker) applyMessage(content []byte) error {
 	frame := append([]byte(nil), content...) // the record's memory is used again
@@ -164,10 +187,14 @@ func (b *Broker) applyMessage(content []byte) error {
 	if len(rest) > 0 || m.PhysicalOffset < b.physical || m.PhysicalOffset > maxOffset {
 		return fmt.Errorf("%w: message at offset %d", remoting.ErrMalformed, m.PhysicalOffset)
 	}
-	if q := b.queue(m.Topic, m.QueueID); q != nil && (m.QueueOffset < q.end || m.QueueOffset > maxOffset) {
+	q, err := b.replayQueue(m.Topic, m.QueueID)
+	if err != nil {
+		return err
+	}
+	if m.QueueOffset < q.end || m.QueueOffset > maxOffset {
 		return fmt.Errorf("%w: message %d of queue %d of %s", remoting.ErrMalformed, m.QueueOffset, m.QueueID, m.Topic)
 	}
-	b.plan(m, b.add(m, frame))
+	b.plan(m, b.add(q, m, frame))
 	return nil
 }
 
@@ -227,9 +254,11 @@ func (b *Broker) applyNextQueue(content []byte) error {
 	if c.Offset > maxOffset {
 		return remoting.ErrMalformed
 	}
-	if q := b.queue(c.Topic, c.Queue); q != nil {
-		q.end = max(q.end, c.Offset)
+	q, err := b.replayQueue(c.Topic, c.Queue)
+	if err != nil {
+		return err
 	}
+	q.end = max(q.end, c.Offset)
 	return nil
 }
 

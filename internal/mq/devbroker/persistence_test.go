@@ -188,6 +188,41 @@ func TestRetention(t *testing.T) {
 	}
 }
 
+// What is in queues that their topic or the table of levels has no more is kept.
+func TestQueuesThatAreNoMore(t *testing.T) {
+	t.Parallel()
+	dir, manual := t.TempDir(), clock.NewManual(start())
+	options := []devbroker.Option{
+		devbroker.WithClock(manual), devbroker.WithAutoCreateTopics(true), devbroker.WithDataDir(dir),
+		devbroker.WithFsync(wal.Never), devbroker.WithLogger(strictLog(t)),
+	}
+	b := devbroker.RunT(t, options...)
+	p := dial(t, b)
+	p.call(remoting.RequestUpdateTopic, settingTopic("orders", 3), nil)
+	ext := sending("orders")
+	ext["queueId"] = "2"
+	p.call(remoting.RequestSendMessage, ext, []byte("last queue"))
+	p.call(remoting.RequestUpdateTopic, settingTopic("orders", 1), nil)
+	p.store("orders", "in an hour", "DELAY", "17")
+	for _, rewrite := range []bool{false, true} {
+		if rewrite {
+			fillWithGarbage(t, b)
+		}
+		before := bodies(b, "orders")
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+		b = devbroker.RunT(t, append(options, devbroker.WithDelayLevels("1s 5s"))...)
+		if after := bodies(b, "orders"); !slices.Equal(after, before) || len(b.Inspect().Timers) != 1 {
+			t.Errorf("after a start %q, before %q; timers %+v", after, before, b.Inspect().Timers)
+		}
+	}
+	b.Advance(5 * time.Second) // the last level of the table
+	if got := bodies(b, "orders"); !slices.Equal(got, []string{"last queue", "in an hour"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
 // A broker whose folder cannot be used does not start, and says what is wrong.
 func TestFoldersThatCannotBeUsed(t *testing.T) {
 	t.Parallel()

@@ -93,7 +93,7 @@ func (q *queue) trim() {
 // entry is a stored message.
 type entry struct {
 	frame    []byte // as it goes over the wire; nil when the message is gone
-	queue    *queue // nil if its topic had been deleted
+	queue    *queue
 	tag      string
 	physical int64
 	offset   int64
@@ -173,11 +173,16 @@ func (s *state) setTopic(config remoting.TopicConfig) *topic {
 		s.topics[config.Name] = t
 	}
 	t.config = config
-	for id := len(t.queues); id < max(config.ReadQueues, config.WriteQueues); id++ {
+	s.growTopic(t, max(config.ReadQueues, config.WriteQueues))
+	return t
+}
+
+// growTopic gives a topic the first queues, as far as it has them not.
+func (s *state) growTopic(t *topic, queues int) {
+	for id := len(t.queues); id < queues; id++ {
 		t.queues = append(t.queues, &queue{topic: t, id: id})
 		s.queues++
 	}
-	return t
 }
 
 // queue finds a queue, or returns nil.
@@ -200,19 +205,15 @@ func newGroup(name string) *group {
 
 // add puts a frame into its queue and the log, where its offsets say. It is the
 // only way a message gets into the state.
-func (s *state) add(m remoting.StoredMessage, frame []byte) *entry {
+func (s *state) add(q *queue, m remoting.StoredMessage, frame []byte) *entry {
 	e := &entry{
-		frame: frame, tag: s.intern(remoting.Property(m.Properties, remoting.PropertyTags)),
+		frame: frame, queue: q, tag: s.intern(remoting.Property(m.Properties, remoting.PropertyTags)),
 		physical: m.PhysicalOffset, offset: m.QueueOffset, storedAt: m.StoredAt,
 	}
 	s.log = append(s.log, e)
 	s.physical = m.PhysicalOffset + int64(len(frame))
-	q := s.queue(m.Topic, m.QueueID)
-	if q == nil {
-		return e
-	}
-	e.queue, q.end = q, e.offset+1
 	q.entries = append(q.entries, e)
+	q.end = m.QueueOffset + 1
 	return e
 }
 

@@ -38,6 +38,7 @@ func (b *Broker) putTopic(config remoting.TopicConfig) *topic {
 	if config.Attributes == nil {
 		config.Attributes = map[string]string{}
 	}
+	config.Name = strings.Clone(config.Name) // a field shares the memory of its whole header
 	b.recordJSON(changeTopic, config)
 	return b.setTopic(config)
 }
@@ -94,9 +95,9 @@ func (b *Broker) readableQueue(topic string, id int) (*queue, error) {
 func (s *state) ensureGroup(name string) *group {
 	g := s.groups[name]
 	if g == nil {
-		g = newGroup(name)
+		g = newGroup(strings.Clone(name)) // a field shares the memory of its whole header
 		g.raw, _ = json.Marshal(g.config) // a struct of numbers and strings
-		s.groups[name] = g
+		s.groups[g.name] = g
 	}
 	return g
 }
@@ -181,7 +182,7 @@ func (b *Broker) setOffset(g *group, key queueKey, offset int64) {
 		return
 	}
 	if !there {
-		key.topic = strings.Clone(key.topic) // a field shares the memory of its whole header
+		key.topic = strings.Clone(key.topic)
 	}
 	g.offsets[key] = offset
 	b.recordJSON(changeOffset, offsetChange{Group: g.name, Topic: key.topic, Queue: key.id, Offset: offset})
