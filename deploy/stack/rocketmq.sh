@@ -10,7 +10,8 @@ MARKER["broker"]="-Dorderflow.stack.part=$STACK_DIR/broker"
 
 rocketmq_install() {
   local pom="$HERE/rocketmq/pom.xml" log="$STACK_DIR/log/maven.log" fresh="$ROCKETMQ_JARS.new"
-  if [[ -z $(find_java17) ]]; then apt_install openjdk-17-jre-headless; fi
+  # With the compiler, which the check of the Java client needs.
+  if [[ -z $(find_jdk17) ]]; then apt_install openjdk-17-jdk-headless; fi
   # The copy of the pom tells which version the jars have: a change downloads anew.
   if cmp -s "$pom" "$ROCKETMQ_JARS/pom.xml"; then return; fi
   # A JVM loads classes as it goes and must not lose its jars.
@@ -43,6 +44,13 @@ find_java17() {
       return
     fi
   done
+}
+
+# Prints the java to use if a compiler stands beside it.
+find_jdk17() {
+  local java
+  java=$(find_java17)
+  if [[ -n $java && (-x ${java%/*}/javac || $java == "${STACK_JAVA:-}") ]]; then printf '%s\n' "$java"; fi
 }
 
 # launch_java PART ADDRESS MAIN_CLASS JVM_FLAG...

@@ -7,9 +7,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
-
-	"orderflow/internal/mq/devbroker"
 )
 
 // stackLevels are the delay levels of the stack's broker (deploy/stack).
@@ -26,9 +23,7 @@ func TestJavaClient(t *testing.T) {
 	}
 	t.Run("real", func(t *testing.T) { testTarget(t, j, realNameServer) })
 	t.Run("devbroker", func(t *testing.T) {
-		b := devbroker.RunT(t, devbroker.WithDelayLevels(stackLevels),
-			devbroker.WithTransactionTimeout(time.Second), devbroker.WithCheckInterval(time.Second))
-		testTarget(t, j, b.Addr())
+		testTarget(t, j, startBroker(t))
 	})
 }
 
