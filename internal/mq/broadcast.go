@@ -23,7 +23,7 @@ const ReasonGaveUp = "GAVE_UP"
 // its offsets, too, so it stays the same over restarts. The group is in it because
 // the library shares a connection object between all with the same name.
 func (s Subscription) broadcastInstance(c Client) string {
-	return fmt.Sprintf("%s-%s-%s", c.Service, s.Group, s.Broadcast)
+	return fmt.Sprintf("%s.%s.%s", c.Service, s.Group, s.Broadcast) // names have no dots
 }
 
 // checkOffsetFolder tells whether offsets can be kept. The library reads the

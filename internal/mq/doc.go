@@ -7,8 +7,12 @@
 //   - the caller's context, argument and result reach ExecuteLocalTransaction
 //     and come back through the wrapper, never through shared fields;
 //   - deadlines that hold: the client waits 4 times 3 seconds, whatever it is told;
+//   - a Producer that sends with and without waiting, many at once, in order,
+//     delayed by level and to the time, and in each way says what is certain;
 //   - a Consumer whose handlers say what they mean, whose panics cost nothing,
-//     whose send-backs are checked, and which drains before it stops;
+//     whose send-backs are checked, which can be suspended, and which drains before
+//     it stops; for a cluster or as a broadcast, at once or in order, of some tags
+//     or of what an SQL expression lets through;
 //   - an Admin that creates topics with their types and groups, checks what the
 //     broker answered and reads it back, and knows the broker's delay levels.
 //

@@ -15,10 +15,11 @@ import (
 // asks again and calls nobody until the answer is yes. The broker keeps a lock for
 // 60 seconds, so whatever happens meanwhile, for the next 30 seconds no other
 // member has the queue. In the background all locks are renewed every 20 seconds,
-// also those of queues whose callback takes long; the library does not notice if
-// that fails, which is why a callback must not last (the renewal's time is written
-// to the wrong field, too, apache/rocketmq-client-go#1207, so that the 30 seconds
-// always run from the explicit question).
+// also those of queues whose callback takes minutes. But the library does not notice
+// if that fails, and it renews no lock of a queue that went to another member, which
+// gets it after a minute whatever still runs here: a callback must not last. (The
+// renewal's time is written to the wrong field, apache/rocketmq-client-go#1207, so
+// that the 30 seconds always run from the explicit question.)
 //
 // So a message that has failed is not tried again within the callback, but by the
 // next one: the result "suspend" makes the library sleep for as long as it is told,

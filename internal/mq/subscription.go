@@ -25,9 +25,13 @@ type Subscription struct {
 	Group   string          // the consumer group; one per service and topic
 	Topic   string          // the topic
 	Tags    []string        // only these tags; all if empty
-	Filter  string          // only what this SQL92 expression lets through, such as "a > 5 AND TAGS = 'x'"; not together with Tags
 	Handler message.Handler // what is done with each message
 	Parker  message.Parker  // where messages go that cannot be handled
+
+	// Filter lets only those messages through for whose properties and TAGS the SQL92
+	// expression is true, such as "price > 5 AND TAGS = 'paid'". Not together with
+	// Tags. The brokers must have enablePropertyFilter set.
+	Filter string
 
 	Concurrency    int           // handlers at once; 20 if 0
 	HandlerTimeout time.Duration // how long a handler may take; 10 s if 0

@@ -7,11 +7,10 @@ import (
 	"time"
 )
 
-// Suspend lets no new handler begin and returns when those that run have ended, or
-// when ctx ends: the consumer is suspended then, too, and the error says that
-// handlers were still running. Messages wait on the broker, a few of them here.
-// Other than the consumer's start it lasts until Resume, and may be called at any
-// time, also before Start and again.
+// Suspend lets no new handler begin, until Resume, and returns when those that run
+// have ended, or when ctx ends: then the error says that handlers are still running,
+// and the consumer is suspended all the same. Messages wait on the broker, some of
+// them here. It may be called at any time, also before Start, and again.
 //
 // The client library's own way stops only the fetching of messages, looks at that
 // every 30 seconds, and is a data race.
