@@ -3,9 +3,9 @@ package devbroker
 // SendMessage (10) stores a message: a plain one, a delayed one, or a half message.
 //
 // Asked by: the Go client, for every send but batches.
-// Fields:   producerGroup, topic, queueId (-1: any), sysFlag, bornTimestamp, flag;
+// Fields:   topic, queueId (-1: any), sysFlag, bornTimestamp, flag;
 //
-//	properties, reconsumeTimes, maxReconsumeTimes, batch, defaultTopicQueueNums may lack.
+//	producerGroup, properties, reconsumeTimes, maxReconsumeTimes, batch, defaultTopicQueueNums may lack.
 //
 // Body:     the message's.
 // Answers:  0 with msgId, queueId, queueOffset; 13 message illegal (size, timer too far ahead);

@@ -20,7 +20,7 @@ func (b *Broker) queryConsumerOffset(r *request) (*response, error) {
 		}
 	}
 	q := b.queue(key.topic, key.id)
-	if r.optional("setZeroIfNotFound") != "false" && q != nil && q.min() == 0 {
+	if r.optional("setZeroIfNotFound") != "false" && q != nil && q.min() == 0 && q.next() > 0 {
 		return &response{ext: answerFields("offset", 0)}, nil
 	}
 	return nil, refuse(remoting.ResponseQueryNotFound, "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first")

@@ -55,6 +55,7 @@ func (b *Broker) redelivery(g *group, e *entry, level int, most int64) remoting.
 	m.PreparedOffset = 0
 	if int64(m.Attempts) >= most || level < 0 {
 		m.Topic, m.QueueID = b.ensureOwnTopic(deadPrefix+g.name, 1).config.Name, 0
+		m.Properties = remoting.WithProperty(m.Properties, remoting.PropertyDelayLevel, "0")
 	} else {
 		if level == 0 {
 			level = 3 + int(m.Attempts)

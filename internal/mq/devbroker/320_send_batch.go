@@ -7,7 +7,7 @@ package devbroker
 // Body:     the messages one behind the other, see remoting.ReadBatch.
 // Answers:  as SendMessage; msgId has the ids of all, separated by commas; queueOffset is the first
 //
-//	one's. 13 if the body is not a batch.
+//	one's. 1 if the body is not a batch, empty or too large; 13 if the batch asks for a delay.
 func (b *Broker) sendBatchMessage(r *request) (*response, error) {
 	s, err := r.parseSend(true)
 	if err != nil {

@@ -124,8 +124,9 @@ type peekedConn struct {
 func (c peekedConn) Read(p []byte) (int, error) { return c.reader.Read(p) }
 
 func (c *conn) readAll() error {
-	// Frames that are larger than any message the broker takes, and its header.
-	limits := remoting.Limits{MaxFrame: c.broker.settings.maxMessage + 1<<20}
+	// Larger than any message the broker takes, so that one that is too large gets an
+	// answer.
+	limits := remoting.Limits{MaxFrame: max(remoting.DefaultMaxFrame, c.broker.settings.maxMessage+1<<20)}
 	for {
 		if !c.frameBuffered() {
 			if err := c.flush(); err != nil {

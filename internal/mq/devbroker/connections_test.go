@@ -174,7 +174,7 @@ func TestHostileFrames(t *testing.T) {
 		"negative length":        with(0, 0xFFFFFFFF),
 		"no length":              with(0, 0),
 		"huge length":            with(0, 0x7FFFFFFF),
-		"length above the limit": with(0, 6<<20),
+		"length above the limit": with(0, 17<<20),
 		"header above the frame": with(4, 0x00FFFFFF),
 		"unknown header":         with(4, 0x07000000|uint32(len(valid)-8)),
 		"binary header":          with(4, 0x01000000|uint32(len(valid)-8)),

@@ -1,6 +1,8 @@
 package devbroker
 
 import (
+	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -16,14 +18,19 @@ func (b *Broker) store(m remoting.StoredMessage) (*entry, error) {
 	if m.SysFlag&remoting.SysTransactionMask == remoting.SysPrepared {
 		return b.put(m)
 	}
-	level := delayLevel(m.Properties)
+	level, err := delayLevel(m.Properties)
+	if err != nil {
+		return nil, err
+	}
 	if level > 0 {
 		return b.putDelayed(m, min(level, len(b.settings.levels)))
 	}
-	at, err := b.timerOf(m.Properties)
+	at, err := timerOf(m.Properties, b.now())
 	switch {
-	case err != nil:
-		return nil, err
+	case err != nil, at > b.now()+maxTimerDelay.Milliseconds():
+		return nil, refuse(remoting.ResponseMessageIllegal,
+			"timer message illegal, the delay time should not be bigger than the max delay %dms; or if set del msg, the delay time should be bigger than the current time",
+			maxTimerDelay.Milliseconds())
 	case at > b.now():
 		return b.putTimer(m, at)
 	}
@@ -31,12 +38,16 @@ func (b *Broker) store(m remoting.StoredMessage) (*entry, error) {
 }
 
 // delayLevel is the level that properties ask for; 0 is none.
-func delayLevel(properties string) int {
-	level, err := strconv.Atoi(remoting.Property(properties, remoting.PropertyDelayLevel))
-	if err != nil {
-		return 0
+func delayLevel(properties string) (int, error) {
+	value := remoting.Property(properties, remoting.PropertyDelayLevel)
+	if value == "" {
+		return 0, nil
 	}
-	return level
+	level, err := strconv.ParseInt(value, 10, 32)
+	if err != nil {
+		return 0, refuse(remoting.ResponseSystemError, "the property %s is not a number: %.40q", remoting.PropertyDelayLevel, value)
+	}
+	return int(level), nil
 }
 
 // putDelayed stores a message in the queue of a level. A delivery level above the
@@ -44,14 +55,32 @@ func delayLevel(properties string) int {
 func (b *Broker) putDelayed(m remoting.StoredMessage, level int) (*entry, error) {
 	m.Properties = remoting.WithoutProperties(m.Properties, remoting.PropertyTimerDeliverMillis,
 		remoting.PropertyTimerDelaySeconds, remoting.PropertyTimerDelayMillis)
+	m.Properties = remoting.WithProperty(m.Properties, remoting.PropertyDelayLevel, strconv.Itoa(level))
 	return b.put(waiting(m, topicSchedule, level-1))
 }
 
+// timerPrecision is what the real broker cuts the time of a timer to
+// (timerPrecisionMs). Here a timer is delivered at its millisecond, and only says the
+// same as there.
+const timerPrecision = 1000
+
 // putTimer stores a message that is due at a time of its own.
 func (b *Broker) putTimer(m remoting.StoredMessage, at int64) (*entry, error) {
-	m.Properties = remoting.WithProperty(m.Properties, remoting.PropertyTimerOutMillis, strconv.FormatInt(at, 10))
-	return b.put(waiting(m, topicTimer, 0))
+	out := (at - 1) / timerPrecision * timerPrecision // a whole second is cut, too
+	if at%timerPrecision != 0 {
+		out = at / timerPrecision * timerPrecision
+	}
+	m.Properties = remoting.WithProperty(m.Properties, remoting.PropertyTimerOutMillis, strconv.FormatInt(out, 10))
+	m = waiting(m, topicTimer, 0)
+	if most := maxPropertiesLength - reservedForTimer; len(m.Properties) > most {
+		return nil, refuse(remoting.ResponseMessageIllegal, "the message is illegal: properties of %d bytes, a timer may have %d",
+			len(m.Properties), most)
+	}
+	return b.put(m)
 }
+
+// reservedForTimer is room for the two times that a timer gets when it is delivered.
+const reservedForTimer = 64
 
 // waiting is a message in one of the broker's own topics, which remembers where it
 // belongs.
@@ -63,18 +92,24 @@ func waiting(m remoting.StoredMessage, topic string, queue int) remoting.StoredM
 }
 
 // timerOf is when a message shall be delivered by one of the three properties of
-// RocketMQ 5, in their order; 0 if it has none, or was a timer already.
-func (b *Broker) timerOf(properties string) (int64, error) {
+// RocketMQ 5, in their order; 0 if it has none, or was a timer already. Delays count
+// from then.
+func timerOf(properties string, from int64) (int64, error) {
 	if remoting.Property(properties, remoting.PropertyTimerOutMillis) != "" {
 		return 0, nil
 	}
+	return askedTime(properties, from)
+}
+
+// askedTime is what timerOf is before a message waits.
+func askedTime(properties string, from int64) (int64, error) {
 	for _, kind := range []struct {
 		name  string
 		unit  int64
 		start int64
 	}{
-		{remoting.PropertyTimerDelaySeconds, 1000, b.now()},
-		{remoting.PropertyTimerDelayMillis, 1, b.now()},
+		{remoting.PropertyTimerDelaySeconds, 1000, from},
+		{remoting.PropertyTimerDelayMillis, 1, from},
 		{remoting.PropertyTimerDeliverMillis, 1, 0},
 	} {
 		value := remoting.Property(properties, kind.name)
@@ -82,13 +117,10 @@ func (b *Broker) timerOf(properties string) (int64, error) {
 			continue
 		}
 		n, err := strconv.ParseInt(value, 10, 64)
-		latest := b.now() + maxTimerDelay.Milliseconds()
-		if err != nil || n > latest/kind.unit || kind.start+n*kind.unit > latest {
-			return 0, refuse(remoting.ResponseMessageIllegal,
-				"timer message illegal, the delay time should not be bigger than the max delay %dms; or if set del msg, the delay time should be bigger than the current time",
-				maxTimerDelay.Milliseconds())
+		if err != nil || n > math.MaxInt64/2/kind.unit {
+			return 0, fmt.Errorf("property %s: %.40q is no time", kind.name, value)
 		}
-		return max(kind.start+n*kind.unit, 1), nil
+		return max(kind.start+max(n, -kind.start)*kind.unit, 1), nil
 	}
 	return 0, nil
 }
@@ -101,7 +133,7 @@ func (b *Broker) plan(m remoting.StoredMessage, e *entry) {
 		level := b.settings.levels[min(max(m.QueueID, 0), len(b.settings.levels)-1)]
 		b.schedule.add(e.storedAt+level.Milliseconds(), e.physical, dueDelivery)
 	case topicTimer:
-		at, err := strconv.ParseInt(remoting.Property(m.Properties, remoting.PropertyTimerOutMillis), 10, 64)
+		at, err := askedTime(m.Properties, e.storedAt)
 		if err != nil {
 			at = e.storedAt
 		}
@@ -111,7 +143,8 @@ func (b *Broker) plan(m remoting.StoredMessage, e *entry) {
 	}
 }
 
-// deliver moves a delayed message to its topic.
+// deliver moves a delayed message to its topic. What it has waited for stays in its
+// properties, as the real broker leaves it there.
 func (b *Broker) deliver(physical int64) {
 	e := b.find(physical)
 	if e == nil {
@@ -122,9 +155,9 @@ func (b *Broker) deliver(physical int64) {
 	m.Topic = remoting.Property(m.Properties, remoting.PropertyRealTopic)
 	queue, err := strconv.Atoi(remoting.Property(m.Properties, remoting.PropertyRealQueueID))
 	m.QueueID = queue
-	m.Properties = remoting.WithoutProperties(m.Properties, remoting.PropertyDelayLevel)
 	if waited == topicTimer {
-		m.Properties = remoting.WithoutProperties(m.Properties, remoting.PropertyRealTopic, remoting.PropertyRealQueueID)
+		m.Properties = remoting.WithProperty(m.Properties, remoting.PropertyTimerEnqueueMillis, strconv.FormatInt(e.storedAt, 10))
+		m.Properties = remoting.WithProperty(m.Properties, remoting.PropertyTimerDequeueMillis, strconv.FormatInt(b.now(), 10))
 	}
 	if err == nil {
 		_, err = b.put(m)

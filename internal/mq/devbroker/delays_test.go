@@ -22,7 +22,7 @@ func TestADelayIsExact(t *testing.T) {
 		{"first level", []string{"DELAY", "1"}, time.Second},
 		{"last level", []string{"DELAY", "3"}, 2 * time.Hour},
 		{"level above the table", []string{"DELAY", "99"}, 2 * time.Hour},
-		{"level above all numbers", []string{"DELAY", "9223372036854775807"}, 2 * time.Hour},
+		{"level above all numbers", []string{"DELAY", "2147483647"}, 2 * time.Hour},
 		{"timer in milliseconds", []string{"TIMER_DELAY_MS", "1234"}, 1234 * time.Millisecond},
 		{"timer in seconds", []string{"TIMER_DELAY_SEC", "7"}, 7 * time.Second},
 		{"timer at a time", []string{"TIMER_DELIVER_MS", at(90061 * time.Millisecond)}, 90061 * time.Millisecond},
@@ -56,7 +56,6 @@ func TestWhatIsNoDelay(t *testing.T) {
 	for _, properties := range [][]string{
 		{"DELAY", "0"},
 		{"DELAY", "-3"},
-		{"DELAY", "soon"},
 		{"TIMER_DELIVER_MS", "1"},
 		{"TIMER_DELAY_MS", "0"},
 		{"TIMER_DELAY_SEC", "-5"},
@@ -140,7 +139,7 @@ func TestPropertiesThatAreNearlyTooLong(t *testing.T) {
 			properties = append(properties, kind, "1")
 		}
 		stored, refused := 0, 0
-		for length := 32_500; length < 32_767; length += 4 {
+		for length := 32_300; length < 32_767; length += 4 {
 			fill := append(slices.Clone(properties), "x", string(make([]byte, length)))
 			switch answer := p.try(remoting.RequestSendMessage, sending("orders", fill...), []byte(kind)); answer.Code {
 			case remoting.ResponseSuccess:

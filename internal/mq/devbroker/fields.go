@@ -27,7 +27,7 @@ func (f *fields) fail(format string, args ...any) {
 // text takes a field that must be there.
 func (f *fields) text(name string) string {
 	value, there := f.ext[name]
-	if !there || value == "" {
+	if !there {
 		f.fail("the custom field <%s> is null", name) // the real broker's words
 	}
 	return value

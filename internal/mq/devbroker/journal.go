@@ -242,7 +242,7 @@ func (b *Broker) applyOffset(content []byte) error {
 	if err := json.Unmarshal(content, &c); err != nil {
 		return err
 	}
-	b.ensureGroup(c.Group).offsets[queueKey{c.Topic, c.Queue}] = c.Offset
+	b.ensureGroup(c.Group).move(queueKey{c.Topic, c.Queue}, c.Offset)
 	return nil
 }
 

@@ -2,10 +2,12 @@ package devbroker_test
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"orderflow/internal/mq/devbroker"
 	"orderflow/internal/mq/remoting"
 )
 
@@ -193,4 +195,27 @@ func TestTheEndsOfAQueue(t *testing.T) {
 			t.Errorf("%d %v: %s, want %d", c.code, c.pairs, got, c.want)
 		}
 	}
+}
+
+func TestAQueueForgetsItsHead(t *testing.T) {
+	t.Parallel()
+	b, manual := startManual(t, devbroker.WithRetention(time.Hour))
+	p := dial(t, b)
+	p.store("orders", "old")
+	manual.Advance(50 * time.Minute)
+	at := manual.Now().UnixMilli()
+	p.store("orders", "new")
+	b.Advance(20 * time.Minute)
+	queue := ext("topic", "orders", "queueId", 0, "timestamp", 0)
+	for code, want := range map[int]string{
+		remoting.RequestGetMinOffset: "1", remoting.RequestGetMaxOffset: "2", remoting.RequestSearchOffset: "1",
+	} {
+		if got := p.field("offset", code, queue); got != want {
+			t.Errorf("%d: %s, want %s", code, got, want)
+		}
+	}
+	if got := p.field("timestamp", remoting.RequestGetEarliestStoreTime, queue); got != strconv.FormatInt(at, 10) {
+		t.Errorf("the first message is of %s, want %d", got, at)
+	}
+	answersWith(t, "what is gone", p.try(remoting.RequestViewMessage, ext("offset", 0), nil), remoting.ResponseSystemError, "can not find")
 }

@@ -41,7 +41,7 @@ func (r *request) parseSend(short bool) (sendRequest, error) {
 		return longNames()[index]
 	}
 	s := sendRequest{
-		group: r.text(name(0)), topic: r.text(name(1)), defaultQueues: int(r.integerOr(name(3), 4)),
+		group: r.optional(name(0)), topic: r.text(name(1)), defaultQueues: int(r.integerOr(name(3), 4)),
 		queue: r.int32(name(4)), sysFlag: int32(r.int32(name(5))), bornAt: r.integer(name(6)),
 		flag: int32(r.int32(name(7))), properties: r.optional(name(8)), attempts: int32(r.integerOr(name(9), 0)),
 		maxAttempts: r.integerOr(name(11), -1), batch: r.boolean(name(12)),
@@ -75,11 +75,6 @@ func (b *Broker) checkSend(r *request, s *sendRequest) error {
 		return refuse(remoting.ResponseNoPermission, "the topic[%s] sending message is forbidden", s.topic)
 	case s.queue >= max(t.config.WriteQueues, t.config.ReadQueues):
 		return refuse(remoting.ResponseInvalidParameter, "request queueId[%d] is illegal, topic %s has %d", s.queue, s.topic, t.config.WriteQueues)
-	case len(r.cmd.Body) == 0:
-		return refuse(remoting.ResponseMessageIllegal, "the message is illegal: it has no body")
-	case len(r.cmd.Body) > b.settings.maxMessage || len(s.properties) > maxPropertiesLength:
-		return refuse(remoting.ResponseMessageIllegal,
-			"the message is illegal, maybe msg body or properties length not matched. msg body length limit %dB, msg properties length limit 32KB.", b.settings.maxMessage)
 	}
 	if s.queue < 0 {
 		b.random++
@@ -97,18 +92,38 @@ func errReadOnly() error {
 // maxPropertiesLength is the longest text of all properties in bytes.
 const maxPropertiesLength = 1<<15 - 1
 
+// ownProperties are what the broker adds to every message.
+const ownProperties = remoting.PropertyCluster + "\x01" + clusterName + "\x02" +
+	remoting.PropertyRegion + "\x01" + regionID + "\x02" + remoting.PropertyTraceOn + "\x01true\x02"
+
 // message makes the message of a request.
 func (s sendRequest) message(r *request, flag int32, body []byte, properties string) remoting.StoredMessage {
 	if remoting.Property(properties, remoting.PropertyUniqueKey) == "" {
 		properties = remoting.WithProperty(properties, remoting.PropertyUniqueKey,
 			strings.ToUpper(strings.ReplaceAll(uuid.NewString(), "-", "")))
 	}
-	properties = remoting.WithoutProperties(properties, remoting.PropertyPopCheckpoint)
-	properties = remoting.WithProperty(properties, remoting.PropertyCluster, clusterName)
+	properties = remoting.WithoutProperties(properties, remoting.PropertyPopCheckpoint,
+		remoting.PropertyCluster, remoting.PropertyRegion, remoting.PropertyTraceOn)
+	if properties != "" && !strings.HasSuffix(properties, "\x02") {
+		properties += "\x02"
+	}
+	properties += ownProperties
 	return remoting.StoredMessage{
 		Topic: s.topic, QueueID: s.queue, Flag: flag, SysFlag: s.sysFlag, BornAt: s.bornAt, BornHost: r.conn.peer,
 		Attempts: s.attempts, Body: body, Properties: properties,
 	}
+}
+
+// checkSize refuses a message that is too large, or has no body.
+func (b *Broker) checkSize(body []byte, properties string) error {
+	if len(body) == 0 {
+		return refuse(remoting.ResponseMessageIllegal, "the message is illegal: it has no body")
+	}
+	if len(body) > b.settings.maxMessage || len(properties) > maxPropertiesLength {
+		return refuse(remoting.ResponseMessageIllegal,
+			"the message is illegal, maybe msg body or properties length not matched. msg body length limit %dB, msg properties length limit 32KB.", b.settings.maxMessage)
+	}
+	return nil
 }
 
 // send stores one message, and returns where.
@@ -116,12 +131,19 @@ func (b *Broker) send(r *request, s sendRequest) (*response, error) {
 	if err := b.checkSend(r, &s); err != nil {
 		return nil, err
 	}
+	if err := b.checkSize(r.cmd.Body, s.properties); err != nil {
+		return nil, err
+	}
 	m := s.message(r, s.flag, r.cmd.Body, s.properties)
 	if strings.HasPrefix(s.topic, retryPrefix) {
 		b.redirectDead(r, &m, s)
 	}
 	prepared, _ := strconv.ParseBool(remoting.Property(m.Properties, remoting.PropertyPrepared))
-	if prepared && !(m.Attempts > 0 && delayLevel(m.Properties) > 0) {
+	level, err := delayLevel(m.Properties)
+	if err != nil {
+		return nil, err
+	}
+	if prepared && !(m.Attempts > 0 && level > 0) {
 		e, err := b.prepare(m)
 		return stored(b, s.queue, e, err)
 	}
@@ -156,12 +178,16 @@ func (b *Broker) sendBatch(r *request, s sendRequest) (*response, error) {
 	if strings.HasPrefix(s.topic, retryPrefix) {
 		return nil, refuse(remoting.ResponseMessageIllegal, "batch request does not support retry group %s", s.topic)
 	}
+	if level, err := delayLevel(s.properties); level > 0 || err != nil {
+		return nil, refuse(remoting.ResponseMessageIllegal, "a batch cannot be delayed")
+	}
 	entries, err := remoting.ReadBatch(r.cmd.Body)
 	if err != nil {
-		return nil, refuse(remoting.ResponseMessageIllegal, "batch: %v", err)
+		return nil, refuse(remoting.ResponseSystemError, "batch: %v", err)
 	}
-	if len(entries) == 0 {
-		return nil, refuse(remoting.ResponseMessageIllegal, "batch: it has no message")
+	if len(entries) == 0 || len(r.cmd.Body) > b.settings.maxMessage {
+		return nil, refuse(remoting.ResponseSystemError, "batch: %d messages in %d bytes, at most %d bytes are taken",
+			len(entries), len(r.cmd.Body), b.settings.maxMessage)
 	}
 	messages, size := make([]remoting.StoredMessage, len(entries)), 0
 	for i, one := range entries {

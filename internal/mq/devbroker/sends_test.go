@@ -55,18 +55,21 @@ func TestBatchesThatAreRefused(t *testing.T) {
 	p := dial(t, b)
 	p.store("orders", "creates the topic")
 	whole := batch(t, "", "one", "two")
-	for name, body := range map[string][]byte{
-		"nothing":       nil,
-		"cut":           whole[:len(whole)-1],
-		"more":          append(slices.Clone(whole), 0),
-		"not one":       []byte("hello, this is no batch at all"),
-		"negative":      append(bytes.Repeat([]byte{0xFF}, 4), whole[4:]...),
-		"zero length":   append(make([]byte, 4), whole[4:]...),
-		"bomb":          bytes.Repeat(batch(t, "", ""), 190_000), // 50 times as large when they are stored
-		"too much":      batch(t, "", strings.Repeat("x", 4<<20)),
-		"long property": append(slices.Clone(whole), batch(t, "x\x01"+strings.Repeat("y", 32_700), "three")...),
+	for name, tt := range map[string]struct {
+		code int
+		body []byte
+	}{
+		"nothing":       {remoting.ResponseSystemError, nil},
+		"cut":           {remoting.ResponseSystemError, whole[:len(whole)-1]},
+		"more":          {remoting.ResponseSystemError, append(slices.Clone(whole), 0)},
+		"not one":       {remoting.ResponseSystemError, []byte("hello, this is no batch at all")},
+		"negative":      {remoting.ResponseSystemError, append(bytes.Repeat([]byte{0xFF}, 4), whole[4:]...)},
+		"zero length":   {remoting.ResponseSystemError, append(make([]byte, 4), whole[4:]...)},
+		"bomb":          {remoting.ResponseMessageIllegal, bytes.Repeat(batch(t, "", ""), 190_000)}, // 50 times as large when they are stored
+		"too much":      {remoting.ResponseSystemError, batch(t, "", strings.Repeat("x", 4<<20))},
+		"long property": {remoting.ResponseMessageIllegal, append(slices.Clone(whole), batch(t, "x\x01"+strings.Repeat("y", 32_700), "three")...)},
 	} {
-		p.refused(remoting.ResponseMessageIllegal, remoting.RequestSendBatch, letters("orders"), body)
+		p.refused(tt.code, remoting.RequestSendBatch, letters("orders"), tt.body)
 		if got := bodies(b, "orders"); len(got) != 1 {
 			t.Fatalf("%s: %d messages are stored", name, len(got))
 		}
@@ -101,7 +104,7 @@ func TestSendsThatAreRefused(t *testing.T) {
 		body         string
 		code         int
 	}{
-		{"topic", "", "m", remoting.ResponseSystemError},
+		{"topic", "", "m", remoting.ResponseInvalidParameter},
 		{"topic", " ", "m", remoting.ResponseInvalidParameter},
 		{"topic", "a/b", "m", remoting.ResponseInvalidParameter},
 		{"topic", "\x00", "m", remoting.ResponseInvalidParameter},

@@ -175,17 +175,26 @@ func errNoGroup(name string) error {
 	return refuse(remoting.ResponseGroupNotExist, "subscription group [%s] does not exist", name)
 }
 
-// setOffset notes how far a group is in a queue.
+// setOffset notes how far a group is in a queue; a negative offset is none.
 func (b *Broker) setOffset(g *group, key queueKey, offset int64) {
 	old, there := g.offsets[key]
-	if there && old == offset {
+	if there && old == offset || !there && offset < 0 {
 		return
 	}
 	if !there {
 		key.topic = strings.Clone(key.topic)
 	}
-	g.offsets[key] = offset
+	g.move(key, offset)
 	b.recordJSON(changeOffset, offsetChange{Group: g.name, Topic: key.topic, Queue: key.id, Offset: offset})
+}
+
+// move is what setOffset does to the state.
+func (g *group) move(key queueKey, offset int64) {
+	if offset < 0 {
+		delete(g.offsets, key)
+		return
+	}
+	g.offsets[key] = offset
 }
 
 // reset forgets everything that is kept.

@@ -57,12 +57,12 @@ func (c *checkBacks) close(physical int64) {
 
 // reservedForHalf is how many bytes of properties the broker adds to a half message
 // at most until it is delivered.
-const reservedForHalf = 128
+const reservedForHalf = 128 + reservedForTimer
 
-// prepare stores a half message, where no consumer sees it. What only the broker
-// says of a half message is taken away: a client could end another one's by it.
+// prepare stores a half message, where no consumer sees it. Whose copy it is only
+// the broker says: a client could end another one's half message by it.
 func (b *Broker) prepare(m remoting.StoredMessage) (*entry, error) {
-	m.Properties = remoting.WithoutProperties(m.Properties, remoting.PropertyCheckTimes, remoting.PropertyPreparedOffset)
+	m.Properties = remoting.WithoutProperties(m.Properties, remoting.PropertyPreparedOffset)
 	m.Properties = remoting.WithProperty(m.Properties, remoting.PropertyTransactionID,
 		remoting.Property(m.Properties, remoting.PropertyUniqueKey))
 	m = waiting(m, topicHalf, 0)
@@ -214,7 +214,8 @@ func (b *Broker) discard(m remoting.StoredMessage, h *half) {
 	b.endHalf(h)
 }
 
-// commit delivers a half message to its topic.
+// commit delivers a half message to its topic. That it was one stays in its
+// properties, as the real broker leaves it there.
 func (b *Broker) commit(h *half) error {
 	if b.readOnly {
 		return errReadOnly()
@@ -226,8 +227,7 @@ func (b *Broker) commit(h *half) error {
 		return err
 	}
 	m.QueueID = queue
-	m.Properties = remoting.WithoutProperties(m.Properties, remoting.PropertyRealTopic, remoting.PropertyRealQueueID,
-		remoting.PropertyPrepared, remoting.PropertyPreparedOffset)
+	m.Properties = remoting.WithoutProperties(m.Properties, remoting.PropertyPreparedOffset)
 	m.SysFlag = m.SysFlag&^remoting.SysTransactionMask | remoting.SysCommit
 	m.PreparedOffset = h.entry.physical
 	if _, err := b.store(m); err != nil {

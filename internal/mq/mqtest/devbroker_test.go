@@ -29,6 +29,8 @@ func declared(t *testing.T) mqtest.Features {
 		"send/no-body":             "a message without a body is refused as illegal, not after an exception",
 		"filter/tags-by-hash":      "tags are compared exactly, not by their hash",
 		"tx/end-again":             "a half message is decided once; the second decision does not find it",
+		"topics/read-only-send":    "a send to a topic without permission to write is refused",
+		"filter/sql-wrong-in-pull": "a pull with an expression that cannot be parsed is refused",
 		"tx/commit-again-delivers": "a half message is decided once; the second decision does not find it",
 	}
 	for name := range without {
