@@ -72,9 +72,11 @@ func (c *Consumer) settleInOrder(msg *primitive.MessageExt) (wait time.Duration,
 		msg.ReconsumeTimes-- // the library counts this as an attempt
 		return soon, false
 	}
+	defer c.queues.end(*msg.Queue)
 	m := incoming(msg)
 	err := c.attempt(m)
-	c.turnOver(msg)
+	c.pause.end()
+	<-c.slots
 	switch {
 	case err == nil:
 		return 0, true
@@ -108,13 +110,6 @@ func (c *Consumer) turn(msg *primitive.MessageExt) bool {
 		return false
 	}
 	return true
-}
-
-// turnOver says that the handler has ended.
-func (c *Consumer) turnOver(msg *primitive.MessageExt) {
-	c.queues.end(*msg.Queue)
-	c.pause.end()
-	<-c.slots
 }
 
 // pauseAfter is the pause after an attempt, counted from 1.

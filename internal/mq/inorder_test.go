@@ -111,6 +111,33 @@ func TestOrderedMessageIsHeldUntilTheDeadLettersHaveIt(t *testing.T) {
 	})
 }
 
+// Another member would handle it again while it goes to the dead letters.
+func TestLockIsKeptUntilTheDeadLettersHaveTheMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := quiet()
+		k, _, back := consumerOf(t, c, Subscription{Ordered: true, Handler: later, MaxAttempts: 1})
+		u := &unlocked{}
+		k.queues.unlock = u.unlock
+		msg := received("1")
+		all := []*primitive.MessageQueue{msg.Queue}
+		k.queues.allocate("group", "me", all, []string{"me"})
+		back.set(errors.New("connection reset"))
+		answers := callInOrder(k, msg)
+		synctest.Wait()
+		k.queues.allocate("group", "me", all, []string{"you"})
+		synctest.Wait()
+		if got := u.String(); got != "" {
+			t.Errorf("given back too early: %s", got)
+		}
+		back.set(nil)
+		<-answers
+		synctest.Wait()
+		if got := u.String(); got != "me 0" {
+			t.Errorf("given back: %q", got)
+		}
+	})
+}
+
 // The library goes on with the queue as soon as a callback returns, and success
 // would acknowledge what nobody has handled.
 func TestOrderedCallbacksAreHeldOnStop(t *testing.T) {
