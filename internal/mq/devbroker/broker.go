@@ -31,7 +31,7 @@ type Broker struct {
 	mu sync.Mutex // guards all that follows, and what it points to
 
 	addr     netip.AddrPort
-	listener net.Listener // nil when it does not run
+	listener *net.TCPListener // nil when it does not run
 	closed   bool
 	conns    map[*conn]bool
 	serving  sync.WaitGroup // its connections, and who accepts them
@@ -69,36 +69,42 @@ func Start(options ...Option) (*Broker, error) {
 	if err := b.open(); err != nil {
 		return nil, err
 	}
-	if err := b.listen(s.listen); err != nil {
+	listener, err := b.listen(s.listen)
+	if err != nil {
 		return nil, errors.Join(err, b.closeJournal())
 	}
+	b.serveAt(listener)
 	return b, nil
 }
 
-// listen begins to serve; mu is held.
-func (b *Broker) listen(address string) error {
+// listen takes an address; mu is held.
+func (b *Broker) listen(address string) (*net.TCPListener, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return nil, fmt.Errorf("listen: %w", err)
 	}
 	if b.addr, err = netip.ParseAddrPort(listener.Addr().String()); err != nil {
-		return errors.Join(fmt.Errorf("listen: %w", err), listener.Close())
+		return nil, errors.Join(fmt.Errorf("listen: %w", err), listener.Close())
 	}
 	b.addr = netip.AddrPortFrom(b.addr.Addr().Unmap(), b.addr.Port())
+	return listener.(*net.TCPListener), nil
+}
+
+// serveAt begins to serve; mu is held.
+func (b *Broker) serveAt(listener *net.TCPListener) {
 	b.listener, b.conns = listener, map[*conn]bool{}
 	b.producers = map[string]map[string]*member{}
 	b.ending = make(chan struct{})
 	ending := b.ending
 	b.serving.Go(func() { b.acceptConnections(listener, ending) })
 	b.serving.Go(func() { b.runSchedule(ending) })
-	return nil
 }
 
 // acceptPause is how long nobody is accepted after it has failed, which passes
 // when files are closed, for example.
 const acceptPause = 50 * time.Millisecond
 
-func (b *Broker) acceptConnections(listener net.Listener, ending <-chan struct{}) {
+func (b *Broker) acceptConnections(listener *net.TCPListener, ending <-chan struct{}) {
 	for {
 		nc, err := listener.Accept()
 		if err != nil {
@@ -141,18 +147,31 @@ func (b *Broker) Close() error {
 	b.mu.Lock()
 	b.closed = true
 	b.mu.Unlock()
-	return b.stop()
+	listener, err := b.stop()
+	if listener != nil {
+		err = errors.Join(err, listener.Close())
+	}
+	return err
 }
 
 // Restart ends all connections and begins again at the same address. Messages,
 // topics, groups and offsets are kept, in memory or by reading the data folder
-// anew; clients have to come back by themselves.
+// anew; clients have to come back by themselves. Those that come early wait.
 func (b *Broker) Restart() error {
 	b.lifecycle.Lock()
 	defer b.lifecycle.Unlock()
-	if err := b.stop(); err != nil {
-		return err
+	listener, err := b.stop()
+	if err == nil {
+		err = b.restart(listener)
 	}
+	if err != nil && listener != nil {
+		err = errors.Join(err, listener.Close())
+	}
+	return err
+}
+
+// restart begins again. Nobody else has got the address if it has kept it.
+func (b *Broker) restart(listener *net.TCPListener) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -163,22 +182,31 @@ func (b *Broker) Restart() error {
 			return err
 		}
 	}
-	if err := b.listen(b.addr.String()); err != nil {
+	var err error
+	if listener == nil {
+		listener, err = b.listen(b.addr.String())
+	} else {
+		err = listener.SetDeadline(time.Time{})
+	}
+	if err != nil {
 		return errors.Join(err, b.closeJournal())
 	}
+	b.serveAt(listener)
 	return nil
 }
 
-// stop ends all goroutines and closes the journal.
-func (b *Broker) stop() error {
+// stop ends all goroutines and closes the journal. It leaves the listener, which
+// accepts nobody; there is none if the broker did not run.
+func (b *Broker) stop() (*net.TCPListener, error) {
 	b.mu.Lock()
-	if b.listener == nil {
+	listener := b.listener
+	if listener == nil {
 		b.mu.Unlock()
-		return nil
+		return nil, nil
 	}
-	_ = b.listener.Close() // it has nothing to lose
 	b.listener = nil
 	close(b.ending)
+	err := listener.SetDeadline(time.Unix(1, 0)) // Accept ends
 	for c := range b.conns {
 		c.close()
 	}
@@ -190,7 +218,7 @@ func (b *Broker) stop() error {
 	for _, g := range b.groups {
 		clear(g.locks) // nobody is connected who could hold them
 	}
-	return b.closeJournal()
+	return listener, errors.Join(err, b.closeJournal())
 }
 
 // leave forgets a connection that has ended, who came over it and who waits there.

@@ -1,7 +1,6 @@
 package devbroker_test
 
 import (
-	"bytes"
 	"encoding/binary"
 	"maps"
 	"net"
@@ -34,17 +33,27 @@ func startToFuzz(t testing.TB, options ...devbroker.Option) (*devbroker.Broker, 
 	return b, half
 }
 
-// validFrames are requests of all codes, most of which succeed.
-func validFrames(t testing.TB, half map[string]string) [][]byte {
+// request is one that most often succeeds.
+type request struct {
+	code int
+	ext  map[string]string
+	body string
+}
+
+func (r request) frame(t testing.TB) []byte {
 	t.Helper()
-	var frames [][]byte
-	add := func(code int, ext map[string]string, body string) {
-		data, err := remoting.AppendCommand(nil, remoting.NewRequest(code, ext, []byte(body)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		frames = append(frames, data)
+	data, err := remoting.AppendCommand(nil, remoting.NewRequest(r.code, r.ext, []byte(r.body)))
+	if err != nil {
+		t.Fatal(err)
 	}
+	return data
+}
+
+// requestsOfAllCodes are about what startToFuzz has made.
+func requestsOfAllCodes(t testing.TB, half map[string]string) []request {
+	t.Helper()
+	var all []request
+	add := func(code int, ext map[string]string, body string) { all = append(all, request{code, ext, body}) }
 	for _, c := range fieldCases() {
 		add(c.code, c.fields, c.body)
 	}
@@ -95,7 +104,7 @@ func validFrames(t testing.TB, half map[string]string) [][]byte {
 	} {
 		add(code, member, "")
 	}
-	return frames
+	return all
 }
 
 // hostileFrames are valid ones that somebody has spoilt.
@@ -123,14 +132,10 @@ func hostileFrames(t testing.TB, valid [][]byte) [][]byte {
 			sending("orders"), pulling("readers", "orders", 0, 0), {"group": "readers", "offset": "0", "delayLevel": "0"}, settingTopic("orders", 2),
 		} {
 			for _, field := range slices.Sorted(maps.Keys(ext)) {
-				if code := codeOf(ext); ext[field] >= "0" && ext[field] <= "9" {
+				if ext[field] >= "0" && ext[field] <= "9" {
 					changed := maps.Clone(ext)
 					changed[field] = n
-					data, err := remoting.AppendCommand(nil, remoting.NewRequest(code, changed, []byte("m")))
-					if err != nil {
-						t.Fatal(err)
-					}
-					spoilt = append(spoilt, data)
+					spoilt = append(spoilt, request{codeOf(ext), changed, "m"}.frame(t))
 				}
 			}
 		}
@@ -162,19 +167,17 @@ func offer(t *testing.T, b *devbroker.Broker, data []byte) {
 	ends(t, nc)
 }
 
-func addFrames(f *testing.F) {
-	f.Helper()
-	_, half := startToFuzz(f)
-	valid := validFrames(f, half)
-	for _, data := range append(slices.Clone(valid), hostileFrames(f, valid)...) {
-		f.Add(data)
-	}
-}
-
 // FuzzServe gives a broker any bytes. No handler panics, the memory is bounded, and
 // the broker serves others afterwards.
 func FuzzServe(f *testing.F) {
-	addFrames(f)
+	_, half := startToFuzz(f)
+	var valid [][]byte
+	for _, r := range requestsOfAllCodes(f, half) {
+		valid = append(valid, r.frame(f))
+	}
+	for _, data := range append(slices.Clone(valid), hostileFrames(f, valid)...) {
+		f.Add(data)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b, _ := startToFuzz(t)
 		var before, after runtime.MemStats
@@ -197,17 +200,45 @@ func FuzzServe(f *testing.F) {
 	})
 }
 
-// FuzzRestart gives a broker with a folder any bytes, and starts it again: all that
-// it keeps is as it was.
-func FuzzRestart(f *testing.F) {
-	addFrames(f)
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if bytes.Contains(data, []byte("transactionCheck")) || bytes.Contains(data, []byte("transactionTimeOut")) {
+// encodeFields and decodeFields have a field in each line, name=value.
+func encodeFields(ext map[string]string) string {
+	var text strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(ext)) {
+		text.WriteString(name + "=" + ext[name] + "\n")
+	}
+	return text.String()
+}
+
+func decodeFields(text string) map[string]string {
+	ext := map[string]string{}
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		ext[name] = value
+	}
+	return ext
+}
+
+// FuzzRequests makes any two requests of a broker with a folder and starts it again:
+// no handler panics, and all that the broker keeps is as it was.
+func FuzzRequests(f *testing.F) {
+	_, half := startToFuzz(f)
+	all := requestsOfAllCodes(f, half)
+	for i, first := range all {
+		for _, second := range []request{first, all[(i+7)%len(all)]} {
+			f.Add(first.code, encodeFields(first.ext), []byte(first.body), second.code, encodeFields(second.ext), []byte(second.body))
+		}
+	}
+	f.Fuzz(func(t *testing.T, code int, fields string, body []byte, code2 int, fields2 string, body2 []byte) {
+		if code == remoting.RequestUpdateBrokerConfig || code2 == remoting.RequestUpdateBrokerConfig {
 			t.Skip("settings that are changed while a broker runs end with it")
 		}
 		dir, manual := t.TempDir(), clock.NewManual(start())
 		options := []devbroker.Option{devbroker.WithClock(manual), devbroker.WithDataDir(dir), devbroker.WithFsync(wal.Never)}
 		b, _ := startToFuzz(t, options...)
+		var data []byte
+		for _, r := range []request{{code, decodeFields(fields), string(body)}, {code2, decodeFields(fields2), string(body2)}} {
+			data = append(data, r.frame(t)...)
+		}
 		offer(t, b, data)
 		b.Advance(30 * time.Minute)
 		before := kept(b)
