@@ -13,7 +13,9 @@ package devbroker
 //	14 the broker refuses writes; 16 topic not writable or the broker's own; 17 no such topic;
 //	29 name or queue id illegal; 26 retry topic of a group that does not exist.
 //
-// Differs:  a message without a body is refused with 13; the real broker refuses it, too, but later.
+// Differs:  a message without a body is refused with 13; the real broker refuses it, too, but later. The
+//
+//	real broker takes a message for a topic that is read-only; here it is refused.
 func (b *Broker) sendMessage(r *request) (*response, error) { return b.sendAny(r, false) }
 
 func (b *Broker) sendAny(r *request, short bool) (*response, error) {

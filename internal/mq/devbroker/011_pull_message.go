@@ -32,7 +32,9 @@ const maxPullMessages = 1024
 //	such topic; 23 bad filter; 24 no subscription known; 25 a newer one is coming with a heartbeat;
 //	26 no such group; 29 queue id illegal.
 //
-// Differs:  tags are compared exactly, not by their hash; an answer is at most 256 KiB or one message.
+// Differs:  tags are compared exactly, not by their hash; an answer is at most 256 KiB or one message. An
+//
+//	SQL92 expression that comes with the pull and cannot be parsed lets nothing through, not everything.
 func (b *Broker) pullMessage(r *request) (*response, error) {
 	name, topic, id := r.text("consumerGroup"), r.text("topic"), r.int32("queueId")
 	p := pull{offset: r.integer("queueOffset"), most: r.int32("maxMsgNums")}
