@@ -64,11 +64,19 @@ func (b *Broker) closeJournal() error {
 	return err
 }
 
+// maxRecord is when a record is written though its request may change more: the
+// journal takes 32 MiB. Whatever has to be one record is shorter.
+const maxRecord = 24 << 20
+
 // record adds a change to the record that is being written.
 func (b *Broker) record(kind byte, content []byte) {
-	if b.recording {
-		b.written = appendChange(b.written, kind, content)
+	if !b.recording {
+		return
 	}
+	if len(b.written)+len(content) > maxRecord {
+		b.writeRecord()
+	}
+	b.written = appendChange(b.written, kind, content)
 }
 
 func appendChange(dst []byte, kind byte, content []byte) []byte {
@@ -85,7 +93,9 @@ func (b *Broker) writeRecord() wal.Position {
 		return 0
 	}
 	position, err := b.journal.Append(b.written)
-	b.written = b.written[:0]
+	if b.written = b.written[:0]; cap(b.written) > recordSize {
+		b.written = nil
+	}
 	if err != nil {
 		// Wait fails for it, too, so that nothing is answered any more.
 		b.settings.log.Error("the data folder cannot be written", "error", err)

@@ -151,8 +151,8 @@ func WithMaxChecks(n int) Option { return func(s *settings) { s.maxChecks = n } 
 // message twice.
 func WithRepeatedCommits() Option { return func(s *settings) { s.repeatedCommits = true } }
 
-// WithAutoCreateTopics sets whether a send or a route query creates the topic it
-// asks for; false by default, unlike the real broker's.
+// WithAutoCreateTopics sets whether a send creates the topic that it is for; false
+// by default, unlike the real broker's.
 func WithAutoCreateTopics(on bool) Option { return func(s *settings) { s.createTopics = on } }
 
 // WithAutoCreateGroups sets whether a consumer group is created by its first

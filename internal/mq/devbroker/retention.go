@@ -34,8 +34,5 @@ func (b *Broker) expire() {
 func (b *Broker) expireQueue(q *queue, before int64) {
 	for len(q.entries) > 0 && q.entries[0].storedAt < before {
 		b.end(q.entries[0]) // takes it out of the queue
-		if len(b.written) >= recordSize {
-			b.writeRecord()
-		}
 	}
 }
