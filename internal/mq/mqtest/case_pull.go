@@ -75,7 +75,7 @@ func pullWakes(s *scene) {
 	for l, answer := range answers {
 		s.wants("woken", s.caught(l.await("the pull", answer)), remoting.ResponseSuccess, 1, 0, 1, "x")
 	}
-	if took := time.Since(start); took > 2*time.Second {
+	if took := time.Since(start); took > late {
 		s.Errorf("it took %v", took)
 	}
 }
@@ -103,12 +103,12 @@ func pullTimesOut(s *scene) {
 	c := s.pull(pull{topic: topic, offset: 1, wait: time.Second})
 	took := time.Since(start)
 	s.wants("in vain", c, remoting.ResponsePullNotFound, 1, 0, 1)
-	if took < time.Second || took > 9*time.Second {
+	if took < time.Second || took > 5*time.Second+late {
 		s.Errorf("a wait of 1 s took %v", took)
 	}
 	start = time.Now()
 	s.wants("without a wait", s.pull(pull{topic: topic, offset: 1}), remoting.ResponsePullNotFound, 1, 0, 1)
-	if took := time.Since(start); took > time.Second {
+	if took := time.Since(start); took > late {
 		s.Errorf("no wait took %v", took)
 	}
 }

@@ -207,11 +207,11 @@ func txCommitAgainDelivers(s *scene) {
 // before: later only the check-back decides.
 func txImmunity(s *scene) {
 	topic, group := s.typedTopic("TRANSACTION", 1), s.fresh("producers")
-	immune := letter{group: group, topic: topic, body: "x", properties: map[string]string{"CHECK_IMMUNITY_TIME_IN_SECONDS": "1"}}
+	immune := letter{group: group, topic: topic, body: "x", properties: map[string]string{"CHECK_IMMUNITY_TIME_IN_SECONDS": "30"}}
 	early := s.prepare(s.line(), immune)
 	s.succeed("commit in time", s.end(early, commitIt))
 	s.wait(topic, 0, 1)
-	immune.body, immune.bornAt = "late", time.Now().Add(-5*time.Second).UnixMilli()
+	immune.body, immune.bornAt = "late", time.Now().Add(-31*time.Second).UnixMilli()
 	late := s.prepare(s.line(), immune)
 	for _, decision := range []int{commitIt, rollItBack} {
 		answer := s.end(late, decision)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"orderflow/internal/mq"
+	"orderflow/internal/mq/message"
 	"orderflow/internal/mq/remoting"
 )
 
@@ -99,10 +101,24 @@ func (s *scene) typedTopic(kind string, queues int) string {
 	s.Helper()
 	name := s.fresh("topic")
 	s.forgetTopic(name)
-	if _, err := s.admin.EnsureTopic(s.ctx, mq.TopicSpec{Name: name, Type: kind, Queues: queues}); err != nil {
+	s.insist(s.ctx, func(ctx context.Context) error {
+		_, err := s.admin.EnsureTopic(ctx, mq.TopicSpec{Name: name, Type: kind, Queues: queues})
+		return err
+	})
+	return name
+}
+
+// insist does what may be repeated until the broker, which may be busy, has time
+// for it.
+func (s *scene) insist(ctx context.Context, do func(context.Context) error) {
+	s.Helper()
+	err := do(ctx)
+	for errors.Is(err, message.ErrUnavailable) && ctx.Err() == nil {
+		err = do(ctx)
+	}
+	if err != nil {
 		s.Fatal(err)
 	}
-	return name
 }
 
 // forgetTopic deletes a topic when the case has ended.
@@ -110,9 +126,7 @@ func (s *scene) forgetTopic(name string) {
 	s.Cleanup(func() {
 		ctx, cancel := s.cleaningUp()
 		defer cancel()
-		if err := s.admin.DeleteTopic(ctx, name); err != nil {
-			s.Error(err)
-		}
+		s.insist(ctx, func(ctx context.Context) error { return s.admin.DeleteTopic(ctx, name) })
 	})
 }
 
@@ -121,9 +135,10 @@ func (s *scene) group() string {
 	s.Helper()
 	name := s.fresh("group")
 	s.forgetGroup(name)
-	if _, err := s.admin.EnsureGroup(s.ctx, mq.GroupSpec{Name: name}); err != nil {
-		s.Fatal(err)
-	}
+	s.insist(s.ctx, func(ctx context.Context) error {
+		_, err := s.admin.EnsureGroup(ctx, mq.GroupSpec{Name: name})
+		return err
+	})
 	return name
 }
 
@@ -132,9 +147,7 @@ func (s *scene) forgetGroup(name string) {
 	s.Cleanup(func() {
 		ctx, cancel := s.cleaningUp()
 		defer cancel()
-		if err := s.admin.DeleteGroup(ctx, name); err != nil {
-			s.Error(err)
-		}
+		s.insist(ctx, func(ctx context.Context) error { return s.admin.DeleteGroup(ctx, name) })
 	})
 }
 
