@@ -176,7 +176,8 @@ func (b *Broker) put(m remoting.StoredMessage) (*entry, error) {
 		return nil, noTopic(m.Topic)
 	}
 	m.QueueOffset, m.PhysicalOffset = q.next(), b.physical
-	m.StoredAt, m.StoreHost = b.now(), b.addr
+	// Searches by time rely on it that a message is not older than the one before.
+	m.StoredAt, m.StoreHost = max(b.now(), b.lastStored()), b.addr
 	frame, err := remoting.AppendMessage(make([]byte, 0, remoting.MessageSize(m)), m)
 	if err != nil {
 		return nil, refuse(remoting.ResponseMessageIllegal, "the message is illegal: %v", err)

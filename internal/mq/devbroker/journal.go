@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"orderflow/internal/mq/devbroker/wal"
 	"orderflow/internal/mq/remoting"
@@ -27,6 +28,9 @@ const (
 	changeWipe      = 'W' // everything is gone
 )
 
+// neverAgain is when next a half message is asked about that was replaced by a copy.
+const neverAgain = -1
+
 // compactAbove is the size of a journal that is not worth writing anew.
 const compactAbove = 16 << 20
 
@@ -35,16 +39,28 @@ func (b *Broker) open() error {
 	b.state, b.schedule = newState(), newSchedule()
 	clear(b.checks.open)
 	b.addSystemTopics(len(b.settings.levels), b.settings.createTopics)
-	b.planExpiry()
-	if b.settings.data == "" {
-		return nil
+	if b.settings.data != "" {
+		if err := b.openJournal(); err != nil {
+			return err
+		}
 	}
+	b.planExpiry() // not before: a wipe in the journal empties the schedule
+	return nil
+}
+
+// openJournal reads the state from the data folder.
+func (b *Broker) openJournal() error {
 	journal, err := wal.Open(b.settings.data, wal.Options{Fsync: b.settings.fsync, Logger: b.settings.log}, b.replay)
 	if err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
 	b.journal, b.recording, b.position = journal, true, 0
 	b.addSystemTopics(len(b.settings.levels), b.settings.createTopics)
+	if ahead := b.lastStored() - b.now(); ahead > 0 {
+		// The clock had been pushed, or the machine's was set back since: time goes on
+		// where it was, for the services that share the clock, too.
+		b.settings.clock.Advance(time.Duration(ahead) * time.Millisecond)
+	}
 	b.expire()
 	b.writeRecord()
 	if live := b.liveBytes(); journal.Size() > compactAbove && journal.Size() > 2*live {
@@ -169,8 +185,7 @@ func (b *Broker) applyTopic(content []byte) error {
 	if err := json.Unmarshal(content, &config); err != nil {
 		return err
 	}
-	queues := max(config.ReadQueues, config.WriteQueues)
-	if min(config.ReadQueues, config.WriteQueues) < 0 || b.queues+queues > maxReplayQueues {
+	if min(config.ReadQueues, config.WriteQueues) < 0 || !b.replayRoom(config.Name, max(config.ReadQueues, config.WriteQueues)) {
 		return fmt.Errorf("%w: topic with %d and %d queues", remoting.ErrMalformed, config.ReadQueues, config.WriteQueues)
 	}
 	b.setTopic(config)
@@ -181,11 +196,19 @@ func (b *Broker) applyTopic(content []byte) error {
 // is made again, and so is that of a level that the table no longer has.
 func (b *Broker) replayQueue(name string, id int) (*queue, error) {
 	t := b.topics[name]
-	if t == nil || id < 0 || b.queues+id >= maxReplayQueues {
+	if t == nil || id < 0 || !b.replayRoom(name, id+1) {
 		return nil, fmt.Errorf("%w: queue %d of topic %s", remoting.ErrMalformed, id, name)
 	}
 	b.growTopic(t, id+1)
 	return t.queues[id], nil
+}
+
+// replayRoom tells whether a journal can have a topic with that many queues.
+func (b *Broker) replayRoom(name string, queues int) bool {
+	if t := b.topics[name]; t != nil {
+		queues -= len(t.queues)
+	}
+	return b.queues+max(queues, 0) <= maxReplayQueues
 }
 
 func (b *Broker) applyMessage(content []byte) error {
@@ -194,14 +217,14 @@ func (b *Broker) applyMessage(content []byte) error {
 	if err != nil {
 		return err
 	}
-	if len(rest) > 0 || m.PhysicalOffset < b.physical || m.PhysicalOffset > maxOffset {
+	if len(rest) > 0 || m.PhysicalOffset < b.physical || m.PhysicalOffset > maxOffset-int64(len(frame)) {
 		return fmt.Errorf("%w: message at offset %d", remoting.ErrMalformed, m.PhysicalOffset)
 	}
 	q, err := b.replayQueue(m.Topic, m.QueueID)
 	if err != nil {
 		return err
 	}
-	if m.QueueOffset < q.end || m.QueueOffset > maxOffset {
+	if m.QueueOffset < q.end || m.QueueOffset >= maxOffset {
 		return fmt.Errorf("%w: message %d of queue %d of %s", remoting.ErrMalformed, m.QueueOffset, m.QueueID, m.Topic)
 	}
 	b.plan(m, b.add(q, m, frame))
@@ -232,7 +255,7 @@ func (b *Broker) applyNumbers(kind byte, content []byte) error {
 		b.physical = max(b.physical, ns[0])
 	case changeChecked:
 		if h := b.halves[ns[0]]; h != nil {
-			h.asked = int(ns[1])
+			h.asked, h.replaced = int(ns[1]), ns[2] == neverAgain
 			b.askAt(h, ns[2])
 		}
 	}
@@ -251,6 +274,9 @@ func (b *Broker) applyOffset(content []byte) error {
 	var c offsetChange
 	if err := json.Unmarshal(content, &c); err != nil {
 		return err
+	}
+	if c.Group == "" {
+		return fmt.Errorf("%w: an offset of no group", remoting.ErrMalformed)
 	}
 	b.ensureGroup(c.Group).move(queueKey{c.Topic, c.Queue}, c.Offset)
 	return nil

@@ -76,7 +76,11 @@ func (b *Broker) snapshot(yield func(record []byte) error) error {
 	}
 	c.add(changeNextByte, appendNumbers(nil, b.physical))
 	for _, h := range b.halvesInOrder() {
-		c.add(changeChecked, appendNumbers(nil, h.entry.physical, int64(h.asked), h.next))
+		next := h.next
+		if h.replaced {
+			next = neverAgain
+		}
+		c.add(changeChecked, appendNumbers(nil, h.entry.physical, int64(h.asked), next))
 	}
 	c.flush()
 	return c.err

@@ -235,6 +235,14 @@ func (s *state) intern(tag string) string {
 	return own
 }
 
+// lastStored is when the last message was stored, in epoch milliseconds.
+func (s *state) lastStored() int64 {
+	if len(s.log) == 0 {
+		return 0
+	}
+	return s.log[len(s.log)-1].storedAt
+}
+
 // find returns the message at a physical offset, or nil.
 func (s *state) find(physical int64) *entry {
 	i, there := slices.BinarySearchFunc(s.log, physical, func(e *entry, p int64) int {
