@@ -258,6 +258,9 @@ func (c *conn) writeQueued() {
 }
 
 func (c *conn) write(frames [][]byte) error {
+	if err := c.broker.awaitSafe(c.broker.recorded()); err != nil {
+		return err // the frames may tell of what has just changed
+	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	if err := c.broker.awaitSafe(c.safe); err != nil {

@@ -101,12 +101,13 @@ func appendChange(dst []byte, kind byte, content []byte) []byte {
 	return append(dst, content...)
 }
 
-// writeRecord gives the journal what has changed since it was last called. The
-// changes are safe when awaitSafe of the position has returned; 0 means that
-// nothing has changed.
+// writeRecord gives the journal what has changed since it was last called. All of
+// the state is safe when awaitSafe of the position has returned. Who only reads
+// waits for it, too: a message that somebody has seen must not be gone after a kill,
+// and another one be at its offset.
 func (b *Broker) writeRecord() wal.Position {
 	if len(b.written) == 0 {
-		return 0
+		return b.position
 	}
 	position, err := b.journal.Append(b.written)
 	if b.written = b.written[:0]; cap(b.written) > recordSize {
@@ -120,7 +121,14 @@ func (b *Broker) writeRecord() wal.Position {
 	return b.position
 }
 
-// awaitSafe waits until a change is as safe as was asked for.
+// recorded is the position of all that has changed so far.
+func (b *Broker) recorded() wal.Position {
+	b.mu.Lock() // whoever changes something has given it to the journal by then
+	defer b.mu.Unlock()
+	return b.position
+}
+
+// awaitSafe waits until a change is as safe as was asked for; 0 is.
 func (b *Broker) awaitSafe(position wal.Position) error {
 	if position == 0 {
 		return nil
