@@ -15,9 +15,10 @@ import (
 //
 //	too late for the immunity that the message asked for. None at all for "not known".
 //
-// Differs:  a half message is decided once: the second time it is no more found. The real broker
+// Differs:  a half message is decided once: the second time it is no more found. The real broker delivers
 //
-//	delivers it again, see WithRepeatedCommits.
+//	it again. With WithRepeatedCommits the copy that was sent first can still be decided about after
+//	a check-back has made another one.
 func (b *Broker) endTransaction(r *request) (*response, error) {
 	group, offset, physical := r.text("producerGroup"), r.integer("tranStateTableOffset"), r.integer("commitLogOffset")
 	decision, checked := r.integer("commitOrRollback"), r.boolean("fromTransactionCheck")
