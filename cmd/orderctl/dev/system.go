@@ -34,6 +34,7 @@ type Options struct {
 	// broker keeps its messages in memory, and the databases are files in a
 	// temporary folder.
 	Data string
+	Temp string // where that temporary folder is made; os.TempDir if empty
 
 	Broker []devbroker.Option // more about the broker, such as where it listens
 
@@ -93,7 +94,7 @@ func (s *System) prepare(ctx context.Context) (err error) {
 	brokerOptions := []devbroker.Option{devbroker.WithClock(s.clock), devbroker.WithLogger(s.log.With("service", "broker"))}
 	if s.data == "" {
 		s.temporary = true
-		if s.data, err = os.MkdirTemp("", "orderflow-dev-"); err != nil {
+		if s.data, err = os.MkdirTemp(s.options.Temp, "orderflow-dev-"); err != nil {
 			return fmt.Errorf("make a folder for the databases: %w", err)
 		}
 	} else {
