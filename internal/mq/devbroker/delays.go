@@ -131,13 +131,13 @@ func (b *Broker) plan(m remoting.StoredMessage, e *entry) {
 	switch m.Topic {
 	case topicSchedule:
 		level := b.settings.levels[min(max(m.QueueID, 0), len(b.settings.levels)-1)]
-		b.schedule.add(e.storedAt+level.Milliseconds(), e.physical, dueDelivery)
+		b.schedule.add(e.storedAt+level.Milliseconds(), e, dueDelivery)
 	case topicTimer:
 		at, err := askedTime(m.Properties, e.storedAt)
 		if err != nil {
 			at = e.storedAt
 		}
-		b.schedule.add(at, e.physical, dueDelivery)
+		b.schedule.add(at, e, dueDelivery)
 	case topicHalf:
 		b.watch(m, e)
 	}
@@ -145,9 +145,8 @@ func (b *Broker) plan(m remoting.StoredMessage, e *entry) {
 
 // deliver moves a delayed message to its topic. What it has waited for stays in its
 // properties, as the real broker leaves it there.
-func (b *Broker) deliver(physical int64) {
-	e := b.find(physical)
-	if e == nil {
+func (b *Broker) deliver(e *entry) {
+	if e.frame == nil {
 		return
 	}
 	m := e.message()

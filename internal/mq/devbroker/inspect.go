@@ -238,7 +238,7 @@ func (b *Broker) halfStates() []HalfState {
 func (b *Broker) timerStates() []TimerState {
 	var waiting []due
 	for _, d := range b.schedule.heap {
-		if d.what == dueDelivery && b.find(d.physical) != nil {
+		if d.what == dueDelivery && d.entry.frame != nil {
 			waiting = append(waiting, d)
 		}
 	}
@@ -247,7 +247,7 @@ func (b *Broker) timerStates() []TimerState {
 	})
 	var states []TimerState
 	for _, d := range waiting {
-		m := b.find(d.physical).message()
+		m := d.entry.message()
 		state := TimerState{
 			UniqueKey: remoting.Property(m.Properties, remoting.PropertyUniqueKey),
 			Keys:      remoting.Property(m.Properties, remoting.PropertyKeys),

@@ -28,6 +28,10 @@ const (
 	changeWipe      = 'W' // everything is gone
 )
 
+// maxAhead bounds how far the clock is pushed because of what is in a data folder, in
+// milliseconds: ten years.
+const maxAhead = 10 * 366 * 24 * 60 * 60 * 1000
+
 // neverAgain is when next a half message is asked about that was replaced by a copy.
 const neverAgain = -1
 
@@ -56,7 +60,7 @@ func (b *Broker) openJournal() error {
 	}
 	b.journal, b.recording, b.position = journal, true, 0
 	b.addSystemTopics(len(b.settings.levels), b.settings.createTopics)
-	if ahead := b.lastStored() - b.now(); ahead > 0 {
+	if ahead := min(b.lastStored()-b.now(), maxAhead); ahead > 0 {
 		// The clock had been pushed, or the machine's was set back since: time goes on
 		// where it was, for the services that share the clock, too.
 		b.settings.clock.Advance(time.Duration(ahead) * time.Millisecond)

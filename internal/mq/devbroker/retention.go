@@ -9,7 +9,7 @@ const maxExpiry = time.Hour
 // tenth longer than they have to, or a minute.
 func (b *Broker) planExpiry() {
 	later := max(min(b.settings.retention/10, maxExpiry), time.Minute)
-	b.schedule.add(b.now()+later.Milliseconds(), 0, dueExpiry)
+	b.schedule.add(b.now()+later.Milliseconds(), nil, dueExpiry)
 }
 
 // expire forgets the messages that are older than the retention, from the heads

@@ -4,10 +4,10 @@ import "time"
 
 // due is something that happens at a time.
 type due struct {
-	at       int64 // epoch milliseconds
-	order    uint64
-	physical int64 // of the message that it is about
-	what     dueKind
+	at    int64 // epoch milliseconds
+	order uint64
+	entry *entry // the message that it is about, which may be gone by then
+	what  dueKind
 }
 
 type dueKind uint8
@@ -29,9 +29,9 @@ type schedule struct {
 
 func newSchedule() schedule { return schedule{wake: make(chan struct{}, 1)} }
 
-func (s *schedule) add(at, physical int64, what dueKind) {
+func (s *schedule) add(at int64, e *entry, what dueKind) {
 	s.added++
-	item := due{at: at, order: s.added, physical: physical, what: what}
+	item := due{at: at, order: s.added, entry: e, what: what}
 	i := len(s.heap)
 	s.heap = append(s.heap, item)
 	for i > 0 {
@@ -104,9 +104,9 @@ func (b *Broker) fire(until int64) (done bool) {
 		b.schedule.take()
 		switch next.what {
 		case dueDelivery:
-			b.deliver(next.physical)
+			b.deliver(next.entry)
 		case dueCheck:
-			b.check(next.physical, next.at)
+			b.check(next.entry, next.at)
 		case dueExpiry:
 			b.expire()
 			b.planExpiry()

@@ -97,7 +97,7 @@ func (b *Broker) watch(m remoting.StoredMessage, e *entry) {
 // askAt plans the next check-back. One that was planned before is no more valid.
 func (b *Broker) askAt(h *half, at int64) {
 	h.next = at
-	b.schedule.add(at, h.entry.physical, dueCheck)
+	b.schedule.add(at, h.entry, dueCheck)
 }
 
 // sameHalf are the half message and its copies, as far as they are there.
@@ -138,8 +138,8 @@ func immunity(properties string) int64 {
 }
 
 // check asks about a half message when it is time to.
-func (b *Broker) check(physical, at int64) {
-	if h := b.halves[physical]; h != nil && h.next == at && !h.replaced {
+func (b *Broker) check(e *entry, at int64) {
+	if h := b.halves[e.physical]; h != nil && h.next == at && !h.replaced {
 		b.checkNow(h)
 	}
 }
