@@ -245,6 +245,7 @@ func (c *Consumer) Stop(ctx context.Context) error {
 	if library != nil {
 		err = errors.Join(err, shutDown(ctx, func() error { return c.leave(library) }))
 	}
+	c.queues.close()
 	return errors.Join(err, c.admin.Close())
 }
 

@@ -58,8 +58,10 @@ type Subscription struct {
 	// The broker locks each queue for the member that has it. A member that stops
 	// gives its queues back; those of one that dies are free for others after a
 	// minute. Handlers that take 20 seconds at most never overlap with another
-	// member's, unless a broker restarts, which forgets the locks. What was handled
-	// but not yet acknowledged then comes again, in order.
+	// member's, unless a broker restarts, which forgets the locks. Whenever a queue
+	// goes to another member, messages that this one has handled within the last
+	// seconds may come again there, in order: the broker hears only now and then how
+	// far a member is.
 	Ordered bool
 }
 

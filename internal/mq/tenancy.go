@@ -30,6 +30,8 @@ type tenancy struct {
 	lost      map[primitive.MessageQueue]string        // to another member; by which client
 	busy      map[primitive.MessageQueue]bool          // a handler runs
 	releasing map[primitive.MessageQueue]chan struct{} // closed when its lock is given back
+	closed    bool
+	releases  sync.WaitGroup // those of releasing
 }
 
 func newTenancy(unlock func(context.Context, string, primitive.MessageQueue)) *tenancy {
@@ -91,14 +93,15 @@ func (t *tenancy) end(q primitive.MessageQueue) {
 }
 
 // release gives the lock of a lost queue back, unless a handler runs; mu is held.
+// After close the lock is left to expire.
 func (t *tenancy) release(q primitive.MessageQueue) {
 	clientID, lost := t.lost[q]
-	if !lost || t.busy[q] {
+	if !lost || t.busy[q] || t.closed {
 		return
 	}
 	released := make(chan struct{})
 	t.releasing[q] = released
-	go func() { // ends with the admin's connections, if not before
+	t.releases.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), unlockTimeout)
 		defer cancel()
 		t.unlock(ctx, clientID, q)
@@ -106,7 +109,16 @@ func (t *tenancy) release(q primitive.MessageQueue) {
 		defer t.mu.Unlock()
 		delete(t.releasing, q)
 		close(released)
-	}()
+	})
+}
+
+// close gives no more locks back, and waits for those that are under way: for
+// unlockTimeout at most.
+func (t *tenancy) close() {
+	t.mu.Lock()
+	t.closed = true
+	t.mu.Unlock()
+	t.releases.Wait()
 }
 
 // unlockQueue gives back the lock that a client of a group has on a queue.

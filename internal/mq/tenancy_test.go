@@ -113,6 +113,33 @@ func TestQueueThatComesBackWaitsForItsUnlock(t *testing.T) {
 	})
 }
 
+// A consumer's connections end behind it.
+func TestCloseWaitsForUnlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := &unlocked{hangs: make(chan struct{})}
+		k := newTenancy(u.unlock)
+		all := queuesOf(1, 2)
+		k.allocate("group", "me", all, []string{"me"})
+		k.allocate("group", "me", all, []string{"me", "you"})
+		closed := make(chan bool, 1)
+		go func() {
+			k.close()
+			closed <- true
+		}()
+		synctest.Wait()
+		if len(closed) != 0 {
+			t.Error("closed under an unlock")
+		}
+		close(u.hangs)
+		<-closed
+		k.allocate("group", "me", all, []string{"you"})
+		synctest.Wait()
+		if got := u.String(); got != "me 1" {
+			t.Errorf("given back: %s; nothing may be behind close", got)
+		}
+	})
+}
+
 func TestLostQueueIsNotHandled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := quiet()
