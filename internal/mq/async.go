@@ -16,7 +16,8 @@ import (
 //
 // It waits for its turn if too many sends are under way. m's body must not change
 // until done is called. done may send, but must not wait for Stop, which waits for
-// it. The client library has an asynchronous send of its own, which ends the
+// it. It must be quick: callbacks hold up no sends, and nothing but their own end
+// bounds how many of them run at once. The client library has an asynchronous send of its own, which ends the
 // process when an answer is late (apache/rocketmq-client-go#1102).
 func (p *Producer) SendAsync(ctx context.Context, m message.Message, done func(error)) error {
 	ctx, end := p.observe(ctx, &m)
