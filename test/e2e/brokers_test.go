@@ -101,7 +101,7 @@ type brokerProgram struct {
 
 // newBrokerProgram makes a broker that does not run yet.
 func newBrokerProgram(log string) (*brokerProgram, error) {
-	folder, err := os.MkdirTemp(run.folder, "broker-")
+	folder, err := os.MkdirTemp(run.data, "broker-")
 	if err != nil {
 		return nil, err
 	}

@@ -88,20 +88,25 @@ func (s *system) send(r *orderv1.CreateOrderRequest) *orderv1.Order {
 	return o
 }
 
-// insist repeats a request with its key while it is told to, as clients do: on a
-// busy machine a transaction may take too long. It may be called from several
+// insist sends a request until it is answered. It may be called from several
 // goroutines.
 func (s *system) insist(r *orderv1.CreateOrderRequest) (*orderv1.Order, error) {
-	ctx, cancel := context.WithTimeout(s.t.Context(), waitTimeout)
+	return repeat(s.t.Context(), func(ctx context.Context) (*orderv1.Order, error) { return s.create(ctx, r) })
+}
+
+// repeat makes a call with its key or id while it is told to, as clients do: on a
+// busy machine a transaction may take too long.
+func repeat[T any](ctx context.Context, call func(ctx context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, waitTimeout)
 	defer cancel()
-	for {
-		o, err := s.create(ctx, r)
+	for pause := pollInterval; ; pause = min(2*pause, time.Second) {
+		answer, err := call(ctx)
 		if status.Code(err) != codes.Unavailable || ctx.Err() != nil {
-			return o, err
+			return answer, err
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(pollInterval):
+		case <-time.After(pause):
 		}
 	}
 }
@@ -119,9 +124,10 @@ func (s *system) get(id string) *orderv1.Order {
 // pay reports a payment of the order's total, with an id of its own.
 func (s *system) pay(o *orderv1.Order) *orderv1.PayOrderResponse {
 	s.t.Helper()
-	ctx, cancel := s.call()
-	defer cancel()
-	answer, err := s.orderClient.PayOrder(ctx, payment(o))
+	p := payment(o)
+	answer, err := repeat(s.t.Context(), func(ctx context.Context) (*orderv1.PayOrderResponse, error) {
+		return s.orderClient.PayOrder(ctx, p)
+	})
 	s.must(err)
 	return answer
 }
@@ -170,9 +176,10 @@ func (s *system) waitClosed(o *orderv1.Order, why orderv1.CloseReason) *orderv1.
 func (s *system) stocked(label string, n int64) string {
 	s.t.Helper()
 	sku := s.sku(label)
-	ctx, cancel := s.call()
-	defer cancel()
-	_, err := s.stockClient.AddStock(ctx, &inventoryv1.AddStockRequest{ReceiptId: uuid.NewString(), Sku: sku, Quantity: n})
+	receipt := &inventoryv1.AddStockRequest{ReceiptId: uuid.NewString(), Sku: sku, Quantity: n}
+	_, err := repeat(s.t.Context(), func(ctx context.Context) (*inventoryv1.AddStockResponse, error) {
+		return s.stockClient.AddStock(ctx, receipt)
+	})
 	s.must(err)
 	s.skus[sku] += n
 	return sku

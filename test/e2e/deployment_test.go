@@ -127,7 +127,7 @@ func (d *deployment) makeDatabases(ctx context.Context) error {
 		}
 		return err
 	}
-	folder, err := os.MkdirTemp(run.folder, "data-")
+	folder, err := os.MkdirTemp(run.data, "databases-")
 	d.closing(func(context.Context) error { return os.RemoveAll(folder) })
 	d.databases = newFiles(folder)
 	return err

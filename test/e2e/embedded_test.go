@@ -22,14 +22,17 @@ func (d *deployment) embed(ctx context.Context) error {
 	}
 	d.closing(func(context.Context) error { return log.Close() })
 	options := dev.Options{
-		Log: slog.New(slog.NewJSONHandler(log, nil)),
+		Temp: run.data,
+		Log:  slog.New(slog.NewJSONHandler(log, nil)),
 		Broker: append([]devbroker.Option{
 			devbroker.WithDelayLevels(delayLevels), devbroker.WithTransactionTimeout(checkInterval),
 			devbroker.WithCheckInterval(checkInterval), devbroker.WithMaxChecks(maxChecks),
 		}, d.brokerOptions...),
 	}
 	if d.keepsData {
-		options.Data = filepath.Join(d.logs, "data")
+		if options.Data, err = os.MkdirTemp(run.data, "embedded-"); err != nil {
+			return err
+		}
 	}
 	if d.embedded, err = dev.Prepare(ctx, options); err != nil {
 		return err

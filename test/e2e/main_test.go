@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,7 +33,8 @@ type suite struct {
 	nameServer string
 	mysql      string
 	prefix     string // of every topic and database of this run
-	folder     string // goes with the run
+	folder     string // of programs and logs; goes with the run
+	data       string // of databases and brokers; goes with the run
 
 	build  func() error // the programs, at the first call
 	shared map[stack]*sharedDeployment
@@ -58,7 +60,13 @@ func testMain(m *testing.M) (code int) {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
-	run.folder = folder
+	data, err := os.MkdirTemp(quickFolder(), "orderflow-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(data) }()
+	run.folder, run.data = folder, data
 	run.nameServer, run.mysql = os.Getenv(variableNameServer), os.Getenv(variableMySQL)
 	run.prefix = "e2e-" + strings.ToLower(rand.Text()[:6])
 	run.build = sync.OnceValue(func() error { return buildPrograms(folder) })
@@ -75,6 +83,17 @@ func testMain(m *testing.M) (code int) {
 		code = max(code, 1)
 	}
 	return code
+}
+
+// quickFolder is where files are written fastest: in memory, if there is room. The
+// tests kill processes and never the machine, so nothing of theirs needs a disk.
+func quickFolder() string {
+	const memory, room = "/dev/shm", 1 << 30
+	var s syscall.Statfs_t
+	if syscall.Statfs(memory, &s) == nil && s.Bavail*uint64(s.Bsize) > room {
+		return memory
+	}
+	return os.TempDir()
 }
 
 func isSet(name string) bool {

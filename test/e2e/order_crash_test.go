@@ -11,6 +11,7 @@ import (
 
 	orderv1 "orderflow/api/proto/order/v1"
 	"orderflow/internal/crashpoint"
+	"orderflow/internal/mq/devbroker"
 	"orderflow/internal/process"
 )
 
@@ -109,8 +110,8 @@ func TestT04ASlowLocalTransactionIsFencedOff(t *testing.T) {
 // The check-back commits the half message while the local transaction is on its
 // way to do the same: the broker delivers it twice.
 func TestT05CheckBackAndLocalTransactionBothCommit(t *testing.T) {
-	onStacks(t, needs{aLateCommit}, func(t *testing.T, on stack) {
-		s := newDeployment(t, on, plan{})
+	onStacks(t, needs{}, func(t *testing.T, on stack) {
+		s := newDeployment(t, on, plan{brokerOptions: []devbroker.Option{devbroker.WithRepeatedCommits()}})
 		file := filepath.Join(t.TempDir(), "paused")
 		s.useOrder(s.startOrder(pauses(crashpoint.OrderAfterCommit, file)))
 		s.useInventory(s.startInventory())

@@ -35,8 +35,10 @@ const (
 	manyReplicas     need = "two processes of one service: this stack runs one of each"
 	anUnreadyService need = "services that run before they can be ready: this stack prepares everything, and waits for them"
 	aBrokerToKill    need = "a broker that can be stopped, killed and started again: this one is in the test's own process"
-	aLateCommit      need = "a broker that takes the commit of a half message that was committed before: this one has forgotten the message"
+	aQuickRestart    need = "a broker that is restarted within a second: a RocketMQ takes half a minute, and T17 restarts one"
 	aDatabaseToCut   need = "a database behind a connection that can be cut: SQLite has no connection"
+	aFailingBroker   need = "a broker that fails where and when it is told to: nobody can tell this one"
+	aClockToPush     need = "one clock of all parts that can be pushed: each process has its own"
 )
 
 // has tells whether the stack has what a test needs.
@@ -44,7 +46,11 @@ func (on stack) has(n need) bool {
 	switch n {
 	case aProcessToKill, manyReplicas, anUnreadyService, aBrokerToKill:
 		return on != onEmbedded
-	case aDatabaseToCut, aLateCommit:
+	case aQuickRestart:
+		return on != onReal
+	case aFailingBroker, aClockToPush:
+		return on == onEmbedded
+	case aDatabaseToCut:
 		return on == onReal
 	default:
 		return false

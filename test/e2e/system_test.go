@@ -188,8 +188,11 @@ func pauses(at crashpoint.Name, file string) string {
 	return "--crash-point=" + string(at) + "=pause:" + file
 }
 
-// pollInterval is how often a condition is looked at.
-const pollInterval = 50 * time.Millisecond
+// A condition is looked at often in the beginning, and then every pollInterval.
+const (
+	pollInterval = 50 * time.Millisecond
+	firstPoll    = 2 * time.Millisecond
+)
 
 // eventually waits until look finds nothing missing any more; else it ends the
 // test with what was missing last.
@@ -197,9 +200,7 @@ func (s *system) eventually(timeout time.Duration, look func() (missing string))
 	s.t.Helper()
 	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
-	tick := time.NewTicker(pollInterval)
-	defer tick.Stop()
-	for {
+	for pause := firstPoll; ; pause = min(2*pause, pollInterval) {
 		missing := look()
 		if missing == "" {
 			return
@@ -209,7 +210,7 @@ func (s *system) eventually(timeout time.Duration, look func() (missing string))
 			s.t.Fatalf("after %s: %s", timeout, missing)
 		case <-s.t.Context().Done():
 			s.t.Fatalf("the test was ended: %s", missing)
-		case <-tick.C:
+		case <-time.After(pause):
 		}
 	}
 }
