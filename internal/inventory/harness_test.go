@@ -31,7 +31,7 @@ import (
 const window = 30 * time.Minute
 
 // patience bounds what a test waits for; it is spent only where a test fails.
-const patience = 20 * time.Second
+const patience = 90 * time.Second
 
 // world is inventory with everything around it that is not inventory: an order
 // service, a broker that takes stock events, a clock.
