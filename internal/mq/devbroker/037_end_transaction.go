@@ -36,9 +36,10 @@ func (b *Broker) endTransaction(r *request) (*response, error) {
 		return nil, refuse(remoting.ResponseSystemError, "Find prepared transaction message failed")
 	}
 	m := h.entry.message()
-	immune := immunity(m.Properties)
+	immune, asked := b.immunity(m.Properties)
+	immune = max(immune, b.settings.transactionTimeout.Milliseconds()) // a short one hastens the check-back only
 	switch {
-	case remoting.Property(m.Properties, remoting.PropertyCheckImmunity) != "" && !checked && r.now-m.BornAt > immune:
+	case asked && !checked && r.now-m.BornAt > immune:
 		return nil, refuse(remoting.ResponseIllegalOperation, "later than the check immunity: the check-back decides")
 	case remoting.Property(m.Properties, remoting.PropertyProducerGroup) != group:
 		return nil, refuse(remoting.ResponseSystemError, "The producer group wrong")

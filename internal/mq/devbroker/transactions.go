@@ -78,7 +78,7 @@ func (b *Broker) prepare(m remoting.StoredMessage) (*entry, error) {
 func (b *Broker) watch(m remoting.StoredMessage, e *entry) {
 	h := &half{entry: e, first: e.offset}
 	at := e.storedAt + b.settings.transactionTimeout.Milliseconds()
-	if immune := immunity(m.Properties); immune > 0 {
+	if immune, asked := b.immunity(m.Properties); asked {
 		at = m.BornAt + immune
 	}
 	h.asked, _ = strconv.Atoi(remoting.Property(m.Properties, remoting.PropertyCheckTimes))
@@ -128,13 +128,15 @@ func (s *state) unwatch(physical int64) {
 }
 
 // immunity is for how many milliseconds from its birth a half message asks not to
-// be asked about; 0 if it does not say.
-func immunity(properties string) int64 {
-	seconds, err := strconv.ParseInt(remoting.Property(properties, remoting.PropertyCheckImmunity), 10, 32)
-	if err != nil || seconds < 0 {
-		return 0
+// be asked about, if it says that at all. What is no number of seconds, and -1, is
+// the usual time.
+func (b *Broker) immunity(properties string) (milliseconds int64, asked bool) {
+	text := remoting.Property(properties, remoting.PropertyCheckImmunity)
+	seconds, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || seconds == -1 {
+		return b.settings.transactionTimeout.Milliseconds(), text != ""
 	}
-	return seconds * 1000
+	return max(seconds, 0) * 1000, true
 }
 
 // check asks about a half message when it is time to.

@@ -141,6 +141,39 @@ func TestImmunity(t *testing.T) {
 	}
 }
 
+// An immunity that is shorter than the timeout hastens the check-back, but a
+// producer may decide as long as without one.
+func TestShortImmunity(t *testing.T) {
+	t.Parallel()
+	for immunity, asked := range map[string]time.Duration{
+		"0": 0, "-5": 0, "2": 2 * time.Second, "-1": 6 * time.Second, "x": 6 * time.Second,
+	} {
+		t.Run(immunity, func(t *testing.T) {
+			t.Parallel()
+			b, _ := startManual(t)
+			b.SetPatience(0, 0, 0, time.Millisecond, 0)
+			p := dial(t, b)
+			half := p.prepare("orders", "half", "CHECK_IMMUNITY_TIME_IN_SECONDS", immunity)
+			late := p.prepare("orders", "late", "CHECK_IMMUNITY_TIME_IN_SECONDS", immunity)
+			if asked > 0 {
+				b.Advance(asked - time.Millisecond)
+				if first := b.Inspect().Halves[0]; first.Checks != 0 {
+					t.Errorf("asked before %v: %+v", asked, first)
+				}
+				b.Advance(time.Millisecond)
+			}
+			b.Advance(0) // what is due at once
+			if first := b.Inspect().Halves[0]; first.Checks != 1 {
+				t.Errorf("not asked after %v: %+v", asked, first)
+			}
+			b.Advance(6*time.Second - asked)
+			p.call(remoting.RequestEndTransaction, deciding(half, remoting.SysCommit), nil)
+			b.Advance(time.Millisecond)
+			p.refused(remoting.ResponseIllegalOperation, remoting.RequestEndTransaction, deciding(late, remoting.SysCommit), nil)
+		})
+	}
+}
+
 func TestACheckBackTellsAllAboutTheMessage(t *testing.T) {
 	t.Parallel()
 	b, _ := startManual(t)
