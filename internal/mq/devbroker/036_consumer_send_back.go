@@ -13,7 +13,9 @@ import (
 //
 //	letters at once); maxReconsumeTimes, originMsgId, originTopic may lack.
 //
-// Answers:  0; 1 no message at the offset; 14 the broker refuses writes; 26 no such group.
+// Answers:  0; 1 no message at the offset, or the broker refuses to store any; 16 the broker or the
+//
+//	group's retry topic cannot be written; 26 no such group.
 func (b *Broker) consumerSendBack(r *request) (*response, error) {
 	name, physical := r.text("group"), r.integer("offset")
 	level, most := int(r.integerOr("delayLevel", 0)), r.integerOr("maxReconsumeTimes", -1)
@@ -24,15 +26,21 @@ func (b *Broker) consumerSendBack(r *request) (*response, error) {
 	if g == nil {
 		return nil, errNoGroup(name)
 	}
-	if b.readOnly || b.forbids(remoting.PermWrite) {
+	if b.forbids(remoting.PermWrite) {
 		return nil, refuse(remoting.ResponseNoPermission, "the broker[%s] sending message is forbidden", b.addr.Addr())
 	}
 	if g.config.RetryQueues <= 0 {
 		return &response{}, nil
 	}
+	if retry := b.ensureOwnTopic(retryPrefix+g.name, g.config.RetryQueues).config; retry.Perm&remoting.PermWrite == 0 {
+		return nil, refuse(remoting.ResponseNoPermission, "the topic[%s] sending message is forbidden", retry.Name)
+	}
 	e := b.find(physical)
 	if e == nil {
 		return nil, refuse(remoting.ResponseSystemError, "look message by offset failed, %d", physical)
+	}
+	if b.readOnly {
+		return nil, refuse(remoting.ResponseSystemError, "SERVICE_NOT_AVAILABLE")
 	}
 	if most < 0 {
 		most = int64(g.config.RetryMaxTimes)

@@ -105,6 +105,11 @@ func TestSendBacksThatAreOdd(t *testing.T) {
 	p.call(remoting.RequestUpdateTopic, settingTopic("%RETRY%odd", 0), nil) // a topic without a queue
 	p.call(remoting.RequestSendBack, sendBack("odd", m, 0, 16), nil)
 	b.RefuseWrites(true)
+	p.refused(remoting.ResponseSystemError, remoting.RequestSendBack, sendBack("g", m, 0, 16), nil)
+	b.RefuseWrites(false)
+	readOnly := settingTopic("%RETRY%g", 1)
+	readOnly["perm"] = "4"
+	p.call(remoting.RequestUpdateTopic, readOnly, nil)
 	p.refused(remoting.ResponseNoPermission, remoting.RequestSendBack, sendBack("g", m, 0, 16), nil)
 }
 
