@@ -6,9 +6,11 @@ import "orderflow/internal/mq/remoting"
 //
 // Asked by: consumers in order, every 20 seconds for all their queues.
 // Body:     remoting.LockRequest.
-// Answers:  0 with remoting.LockResult: those queues that the client has now. A lock ends 60 seconds
+// Answers:  0 with remoting.LockResult: those queues that the client has now; 26 no such group. A lock
 //
-//	after it was last renewed.
+//	ends 60 seconds after it was last renewed.
+//
+// Differs:  the group must be there or is created, and queues that there are not are left out.
 func (b *Broker) lockQueues(r *request) (*response, error) {
 	var wanted remoting.LockRequest
 	if err := remoting.DecodeBody(r.cmd.Body, &wanted); err != nil {

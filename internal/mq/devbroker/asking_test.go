@@ -72,10 +72,14 @@ func (p *peer) joins(clientID, group string, topics ...string) {
 	p.call(remoting.RequestHeartbeat, nil, text)
 }
 
-// commits sets the offset of a group in a queue.
+// commits sets the offset of a group in a queue, and creates the group if need be.
 func (p *peer) commits(group, topic string, queue int, offset int64) {
 	p.t.Helper()
-	p.call(remoting.RequestUpdateOffset, ext("consumerGroup", group, "topic", topic, "queueId", queue, "commitOffset", offset), nil)
+	fields := ext("consumerGroup", group, "topic", topic, "queueId", queue, "commitOffset", offset)
+	if p.try(remoting.RequestUpdateOffset, fields, nil).Code == remoting.ResponseGroupNotExist {
+		p.createGroup(group)
+	}
+	p.call(remoting.RequestUpdateOffset, fields, nil)
 }
 
 // answersWith tells whether an answer has the code and its remark the text.

@@ -125,6 +125,7 @@ func TestWipe(t *testing.T) {
 	p.store("orders", "m")
 	p.store("orders", "later", "DELAY", "1")
 	half := p.prepare("orders", "half")
+	p.createGroup("alone")
 	p.call(remoting.RequestUpdateOffset, map[string]string{"consumerGroup": "alone", "topic": "orders", "queueId": "0", "commitOffset": "1"}, nil)
 	answers := p.holdPull(b, pulling("members", "orders", 0, 1))
 	b.Wipe()

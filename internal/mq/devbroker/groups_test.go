@@ -202,3 +202,25 @@ func TestBoundsOfHeartbeats(t *testing.T) {
 	p.call(remoting.RequestHeartbeat, nil, []byte(`{"clientID":"c","producerDataSet":[{"groupName":"p7"}]}`)) // nothing new
 	p.refused(remoting.ResponseSystemError, remoting.RequestHeartbeat, nil, []byte(`{"clientID":"d","producerDataSet":[{"groupName":"p7"}]}`))
 }
+
+// An offset does not create its group, whoever else does.
+func TestOffsetsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	b, _ := startManual(t)
+	p := dial(t, b)
+	p.store("orders", "m")
+	ext := func(group, topic, queue string) map[string]string {
+		return map[string]string{"consumerGroup": group, "topic": topic, "queueId": queue, "commitOffset": "1"}
+	}
+	p.refused(remoting.ResponseGroupNotExist, remoting.RequestUpdateOffset, ext("g", "none", "0"), nil)
+	p.createGroup("g")
+	p.refused(remoting.ResponseTopicNotExist, remoting.RequestUpdateOffset, ext("g", "none", "0"), nil)
+	p.refused(remoting.ResponseTopicNotExist, remoting.RequestUpdateOffset, ext("g", "orders", "99"), nil)
+	without := ext("g", "orders", "0")
+	delete(without, "commitOffset")
+	p.refused(remoting.ResponseInvalidParameter, remoting.RequestUpdateOffset, without, nil)
+	p.call(remoting.RequestUpdateOffset, ext("g", "orders", "0"), nil)
+	if offsets := groupState(t, b, "g").Offsets; len(offsets) != 1 || offsets[0].Offset != 1 {
+		t.Errorf("offsets %+v", offsets)
+	}
+}

@@ -102,6 +102,7 @@ func TestMessagesAndLag(t *testing.T) {
 	if lag := b.Lag("nobody", "orders"); lag != 4 {
 		t.Errorf("a group that there is not lags by %d", lag)
 	}
+	p.createGroup("g")
 	p.call(remoting.RequestUpdateOffset, map[string]string{"consumerGroup": "g", "topic": "orders", "queueId": "1", "commitOffset": "1"}, nil)
 	if lag, none := b.Lag("g", "orders"), b.Lag("g", "none"); lag != 3 || none != 0 {
 		t.Errorf("lag %d, and %d of a topic that there is not", lag, none)

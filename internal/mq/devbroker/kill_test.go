@@ -135,6 +135,9 @@ func (f *fates) send(addr, prefix string) {
 	if _, ok := call(remoting.RequestSendMessage, sending("orders"), "creates the topic"); !ok {
 		return
 	}
+	if _, ok := call(remoting.RequestUpdateGroup, nil, `{"groupName":"g`+prefix+`"}`); !ok {
+		return
+	}
 	for n := 0; ; n++ {
 		body := prefix + strconv.Itoa(n)
 		f.set(body, sent)

@@ -275,3 +275,9 @@ func eventually(t testing.TB, what string, holds func() bool) {
 		}
 	}
 }
+
+// createGroup makes a consumer group without members.
+func (p *peer) createGroup(name string) {
+	p.t.Helper()
+	p.call(remoting.RequestUpdateGroup, nil, []byte(`{"groupName":"`+name+`"}`))
+}

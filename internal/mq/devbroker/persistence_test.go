@@ -31,6 +31,7 @@ func fill(t *testing.T, b *devbroker.Broker) {
 	}
 	p.store("fifo", "in order")
 	p.store("old", "consumed")
+	p.createGroup("other")
 	p.call(remoting.RequestUpdateOffset, map[string]string{"consumerGroup": "other", "topic": "old", "queueId": "0", "commitOffset": "1"}, nil)
 	p.call(remoting.RequestUpdateOffset, map[string]string{"consumerGroup": "configured", "topic": "orders", "queueId": "0", "commitOffset": "2"}, nil)
 	poison := newest(t, b, "orders")
