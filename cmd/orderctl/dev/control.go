@@ -1,6 +1,7 @@
 package dev
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,6 +39,10 @@ type control struct {
 	server   *http.Server
 	ended    chan error
 }
+
+// advanceTimeout bounds how long an advance of the clock may go on that is under way
+// at the end.
+const advanceTimeout = 10 * time.Second
 
 // maxAdvance is how far one request may push the clock.
 const maxAdvance = 366 * 24 * time.Hour
@@ -89,11 +94,19 @@ func (c *control) describe(w io.Writer) {
 	}
 }
 
+// close waits for the requests that are under way: an advance of the clock must not
+// go on when what it wakes up is closed. Those that take too long are cut, and the
+// error says so.
 func (c *control) close() error {
 	if c.listener == nil {
 		return nil
 	}
-	err := c.server.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), advanceTimeout)
+	defer cancel()
+	err := c.server.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("end control: %w", err), c.server.Close())
+	}
 	if ended := <-c.ended; !errors.Is(ended, http.ErrServerClosed) {
 		err = errors.Join(err, ended)
 	}
