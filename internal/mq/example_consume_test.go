@@ -40,6 +40,46 @@ func ExampleConsumer() {
 	// [order-1] attempt 2
 }
 
+// Concurrency is how many messages are handled at once; the others wait.
+func ExampleSubscription_concurrency() {
+	b, client := shop()
+	defer func() { _ = b.Close() }()
+	begun, leave := make(chan bool, 9), make(chan bool)
+	producer := mq.NewProducer(client, "checkout", "orders")
+	consumer := mq.NewConsumer(client, mq.Subscription{
+		Group: "stock", Topic: "orders", Concurrency: 3,
+		Handler: func(context.Context, message.Message) error {
+			begun <- true
+			<-leave
+			return nil
+		},
+	})
+	defer run(producer, consumer)()
+
+	for order := range 9 {
+		if err := producer.Send(context.Background(), created(fmt.Sprint("order-", order))); err != nil {
+			fmt.Println(err)
+		}
+	}
+	for range 3 {
+		<-begun
+	}
+	select {
+	case <-begun:
+		fmt.Println("a fourth one")
+	case <-time.After(100 * time.Millisecond):
+		fmt.Println("three are handled at once")
+	}
+	close(leave)
+	for range 6 {
+		<-begun
+	}
+	fmt.Println("and the others behind them")
+	// Output:
+	// three are handled at once
+	// and the others behind them
+}
+
 // shelf is a Parker.
 type shelf chan message.Parked
 
