@@ -24,6 +24,7 @@ type patience struct {
 	queued  int           // bytes that wait for a peer which does not read
 	answer  time.Duration // for the answer to a check-back, while Advance waits for it
 	forward time.Duration // for the answer to a request that somebody else asks
+	reorder time.Duration // for the next request of a code, while Reorder holds one up
 }
 
 // usualPatience has the idle time of the real servers; clients send a heartbeat
@@ -31,7 +32,7 @@ type patience struct {
 func usualPatience() patience {
 	return patience{
 		idle: 120 * time.Second, frame: 30 * time.Second, write: 10 * time.Second, queued: 64 << 20,
-		answer: 500 * time.Millisecond, forward: 10 * time.Second,
+		answer: 500 * time.Millisecond, forward: 10 * time.Second, reorder: ReorderTime,
 	}
 }
 

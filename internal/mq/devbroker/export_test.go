@@ -20,3 +20,21 @@ func (b *Broker) SetPatience(idle, frame, write, answer time.Duration, queued in
 		b.patience.queued = queued
 	}
 }
+
+// SetReorderTime changes how long Reorder holds requests up that come from now on.
+func (b *Broker) SetReorderTime(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.patience.reorder = d
+}
+
+// Reordered is how many requests wait for the next one of their code.
+func (b *Broker) Reordered() int {
+	b.faults.mu.Lock()
+	defer b.faults.mu.Unlock()
+	n := 0
+	for _, waiting := range b.faults.waiting {
+		n += len(waiting)
+	}
+	return n
+}

@@ -72,7 +72,7 @@ func Duplicate() Action { return Action{kind: actionDuplicate} }
 
 // Reorder does the request behind the next one of its code, or after ReorderTime
 // if there is none.
-func Reorder() Action { return Action{kind: actionReorder, delay: ReorderTime} }
+func Reorder() Action { return Action{kind: actionReorder} }
 
 // ReorderTime is how long a request waits for the next one at most.
 const ReorderTime = 200 * time.Millisecond
@@ -169,6 +169,16 @@ func (s *faults) await(code int) <-chan struct{} {
 	next := make(chan struct{})
 	s.waiting[code] = append(s.waiting[code], next)
 	return next
+}
+
+// forget ends what await has begun.
+func (s *faults) forget(code int, next <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left := slices.DeleteFunc(s.waiting[code], func(other chan struct{}) bool { return other == next })
+	if s.waiting[code] = left; len(left) == 0 {
+		delete(s.waiting, code)
+	}
 }
 
 // handled lets those go on that wait for a request of the code.

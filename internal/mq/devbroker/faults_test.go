@@ -153,6 +153,7 @@ func TestFaultsOneBehindTheOther(t *testing.T) {
 func TestReorder(t *testing.T) {
 	t.Parallel()
 	b, _ := startManual(t)
+	b.SetReorderTime(patience)
 	p, other := dial(t, b), dial(t, b)
 	b.Inject(devbroker.Fault{Code: remoting.RequestSendMessage, Times: 1, Action: devbroker.Reorder()})
 	first := p.ask(remoting.RequestSendMessage, sending("orders"), []byte("first"))
@@ -161,6 +162,13 @@ func TestReorder(t *testing.T) {
 	p.await(first)
 	if got := bodies(b, "orders"); !slices.Equal(got, []string{"second", "first"}) {
 		t.Errorf("got %q", got)
+	}
+
+	b.SetReorderTime(time.Millisecond)
+	b.Inject(devbroker.Fault{Code: remoting.RequestSendMessage, Times: 1, Action: devbroker.Reorder()})
+	p.store("orders", "alone")
+	if n := b.Reordered(); n != 0 {
+		t.Errorf("%d requests wait that have been done", n)
 	}
 }
 
@@ -182,6 +190,7 @@ func TestFaultsOfWhatTheBrokerSends(t *testing.T) {
 	t.Parallel()
 	b, _ := startManual(t, devbroker.WithCheckInterval(time.Second))
 	b.SetPatience(0, 0, 0, time.Millisecond, 0)
+	b.SetReorderTime(patience)
 	p := dial(t, b)
 	p.beProducer("c1")
 	p.prepare("orders", "half")

@@ -64,20 +64,27 @@ func (b *Broker) later(action Action, code int, do func()) {
 		return
 	}
 	var sooner <-chan struct{}
+	delay := action.delay
 	if action.kind == actionReorder {
-		sooner = b.faults.await(code)
+		sooner, delay = b.faults.await(code), b.patience.reorder
 	}
 	ending := b.ending
 	b.serving.Go(func() {
-		timer := time.NewTimer(action.delay)
+		timer := time.NewTimer(delay)
 		defer timer.Stop()
+		over := false
 		select {
 		case <-ending:
-			return
+			over = true
 		case <-timer.C:
 		case <-sooner:
 		}
-		do()
+		if sooner != nil {
+			b.faults.forget(code, sooner)
+		}
+		if !over {
+			do()
+		}
 	})
 }
 
