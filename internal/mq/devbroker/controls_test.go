@@ -165,6 +165,7 @@ func kept(b *devbroker.Broker) map[string]any {
 	for i := range s.Groups {
 		g := &s.Groups[i]
 		g.Model, g.Members, g.Subscriptions, g.Locks = "", nil, nil, nil
+		g.Offsets = slices.DeleteFunc(g.Offsets, func(o devbroker.OffsetState) bool { return o.Offset < 0 }) // by the subscriptions
 	}
 	for i := range s.Topics {
 		for j := range s.Topics[i].Queues {

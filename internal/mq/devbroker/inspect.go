@@ -75,7 +75,7 @@ type SubscriptionState struct {
 type OffsetState struct {
 	Topic  string `json:"topic"`
 	Queue  int    `json:"queue"`
-	Offset int64  `json:"offset"` // of the next message that it consumes
+	Offset int64  `json:"offset"` // of the next message that it consumes; -1 if it has none yet
 	Lag    int64  `json:"lag"`    // messages from there on
 }
 
@@ -126,6 +126,7 @@ func (b *Broker) Inspect() Snapshot {
 	defer b.mu.Unlock()
 	s := Snapshot{
 		Addr: b.addr.String(), Now: b.settings.clock.Now(), DeadLetters: map[string]int{},
+		Topics: []TopicState{}, Groups: []GroupState{},
 		Halves: b.halfStates(), Timers: b.timerStates(), Producers: b.producerStates(), Connections: b.connectionStates(),
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.topics)) {
@@ -182,13 +183,7 @@ func (b *Broker) inspectGroup(g *group) GroupState {
 		}
 		s.Subscriptions = append(s.Subscriptions, state)
 	}
-	for _, key := range slices.SortedFunc(maps.Keys(g.offsets), compareQueues) {
-		state := OffsetState{Topic: key.topic, Queue: key.id, Offset: g.offsets[key]}
-		if q := b.queue(key.topic, key.id); q != nil {
-			state.Lag = q.lag(state.Offset)
-		}
-		s.Offsets = append(s.Offsets, state)
-	}
+	s.Offsets = b.offsetStates(g)
 	for _, key := range slices.SortedFunc(maps.Keys(g.locks), compareQueues) {
 		if lock := g.locks[key]; !lock.expired(b.now()) {
 			s.Locks = append(s.Locks, LockState{
@@ -199,6 +194,32 @@ func (b *Broker) inspectGroup(g *group) GroupState {
 	return s
 }
 
+// offsetStates are those of the queues where the group has been, and of the topics
+// that its members share.
+func (b *Broker) offsetStates(g *group) []OffsetState {
+	offsets := maps.Clone(g.offsets)
+	for topic := range g.subscriptions {
+		t := b.topics[topic]
+		if t == nil || g.model == remoting.ModelBroadcasting {
+			continue // its members keep their offsets for themselves
+		}
+		for _, q := range t.queues {
+			if _, there := offsets[queueKey{topic, q.id}]; !there {
+				offsets[queueKey{topic, q.id}] = -1
+			}
+		}
+	}
+	states := make([]OffsetState, 0, len(offsets))
+	for _, key := range slices.SortedFunc(maps.Keys(offsets), compareQueues) {
+		state := OffsetState{Topic: key.topic, Queue: key.id, Offset: offsets[key]}
+		if q := b.queue(key.topic, key.id); q != nil {
+			state.Lag = q.lag(state.Offset)
+		}
+		states = append(states, state)
+	}
+	return states
+}
+
 func compareQueues(x, y queueKey) int {
 	return cmp.Or(strings.Compare(x.topic, y.topic), cmp.Compare(x.id, y.id))
 }
@@ -207,7 +228,7 @@ func compareQueues(x, y queueKey) int {
 func (q *queue) lag(offset int64) int64 { return max(q.end-max(offset, q.min()), 0) }
 
 func memberStates(members map[string]*member) []MemberState {
-	var states []MemberState
+	states := []MemberState{}
 	for _, id := range slices.Sorted(maps.Keys(members)) {
 		m := members[id]
 		states = append(states, MemberState{
@@ -218,7 +239,7 @@ func memberStates(members map[string]*member) []MemberState {
 }
 
 func (b *Broker) halfStates() []HalfState {
-	var states []HalfState
+	states := []HalfState{}
 	for _, h := range b.halvesInOrder() {
 		if h.replaced {
 			continue
@@ -245,7 +266,7 @@ func (b *Broker) timerStates() []TimerState {
 	slices.SortFunc(waiting, func(x, y due) int {
 		return cmp.Or(cmp.Compare(x.at, y.at), cmp.Compare(x.order, y.order))
 	})
-	var states []TimerState
+	states := []TimerState{}
 	for _, d := range waiting {
 		m := d.entry.message()
 		state := TimerState{
@@ -266,7 +287,7 @@ func (b *Broker) timerStates() []TimerState {
 }
 
 func (b *Broker) producerStates() []ProducerState {
-	var states []ProducerState
+	states := []ProducerState{}
 	for _, group := range slices.Sorted(maps.Keys(b.producers)) {
 		states = append(states, ProducerState{Group: group, Clients: memberStates(b.producers[group])})
 	}
@@ -274,7 +295,7 @@ func (b *Broker) producerStates() []ProducerState {
 }
 
 func (b *Broker) connectionStates() []ConnectionState {
-	var states []ConnectionState
+	states := []ConnectionState{}
 	for c := range b.conns {
 		ids := map[string]bool{}
 		for client := range c.clients {

@@ -45,7 +45,9 @@ func TestInspect(t *testing.T) {
 	member := devbroker.MemberState{ClientID: "c1", Addr: addr, Language: "GO", Version: remoting.Version}
 	g := groupState(t, b, "g")
 	if g.Model != "CLUSTERING" || !slices.Equal(g.Members, []devbroker.MemberState{member}) || len(g.Subscriptions) != 2 ||
-		!slices.Equal(g.Offsets, []devbroker.OffsetState{{Topic: "orders", Queue: 0, Offset: 1, Lag: 1}}) {
+		!slices.Equal(g.Offsets, []devbroker.OffsetState{
+			{Topic: "%RETRY%g", Queue: 0, Offset: -1}, {Topic: "orders", Queue: 0, Offset: 1, Lag: 1}, {Topic: "orders", Queue: 1, Offset: -1},
+		}) {
 		t.Errorf("group %+v", g)
 	}
 	if all, bad := g.Subscriptions[0], g.Subscriptions[1]; all != (devbroker.SubscriptionState{Topic: "%RETRY%g", Kind: "TAG", Expression: "*"}) ||
