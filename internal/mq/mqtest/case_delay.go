@@ -39,7 +39,7 @@ type delayed struct {
 
 func (s *scene) delays(all []delayed) {
 	s.Helper()
-	topics, starts := make([]string, len(all)), make([]time.Time, len(all))
+	topics, sent := make([]string, len(all)), make([]span, len(all))
 	for i := range all {
 		topics[i] = s.topic(2)
 	}
@@ -48,16 +48,14 @@ func (s *scene) delays(all []delayed) {
 		for name, value := range d.properties {
 			properties[name] = value
 		}
-		starts[i] = time.Now()
-		s.succeed(d.name, s.line().post(letter{topic: topics[i], queue: 1, body: d.name, properties: properties}))
-		if n := s.offset(remoting.RequestGetMaxOffset, topics[i], 1); n > 0 && time.Since(starts[i]) < d.delay {
-			s.Errorf("%s: it is there at once", d.name)
-		}
+		sent[i] = s.during(func() {
+			s.succeed(d.name, s.line().post(letter{topic: topics[i], queue: 1, body: d.name, properties: properties}))
+		})
 	}
 	for i, d := range all {
 		got := s.wait(topics[i], 1, 1)
 		equal(s, d.name+": deliveries", len(got), 1)
-		s.onTime(d.name, got[0].StoredAt, starts[i], d.delay)
+		s.onTime(d.name, got[0], sent[i], d.delay)
 		equal(s, d.name+": body", string(got[0].Body), d.name)
 		equal(s, d.name+": topic", got[0].Topic, topics[i])
 		equal(s, d.name+": attempts", got[0].Attempts, 0)
@@ -94,13 +92,15 @@ func delayLevels(s *scene) {
 }
 
 // Until then the message lies in a topic of the broker's own, in a queue per
-// level. A level above the table's end is the last one.
+// level. A level above the table's end is the last one. It is delivered when the
+// time has passed since it was stored there.
 func delayStored(s *scene) {
 	topic := s.topic(2)
 	table, err := remoting.ParseDelayLevels(s.config["messageDelayLevel"])
 	if err != nil {
 		s.Fatal(err)
 	}
+	soon := remoting.StoredMessage{}
 	for level, want := range map[int]int{5: 5, 99: len(table)} {
 		answer := s.succeed("send", s.line().post(letter{topic: topic, queue: 1, body: "x", properties: map[string]string{
 			"DELAY": strconv.Itoa(level), "own": "1",
@@ -117,7 +117,11 @@ func delayStored(s *scene) {
 		} {
 			equal(s, name, properties[name], value)
 		}
+		if level == 5 {
+			soon = m
+		}
 	}
+	s.onTime("the message", s.wait(topic, 1, 1)[0], storing(soon), table[5-1])
 	s.refuse("a level that is no number", s.line().post(letter{topic: topic, body: "x", properties: map[string]string{"DELAY": "x"}}), remoting.ResponseSystemError)
 }
 
@@ -142,12 +146,13 @@ func delayProducer(s *scene) {
 	if err := p.SendDelayed(s.ctx, m, 1234*time.Millisecond); !errors.As(err, &unsupported) {
 		s.Errorf("a delay that the broker does not have: %v", err)
 	}
-	start := time.Now()
-	if err := p.SendDelayed(s.ctx, m, 3*time.Second); err != nil {
-		s.Fatal(err)
-	}
+	sent := s.during(func() {
+		if err := p.SendDelayed(s.ctx, m, 3*time.Second); err != nil {
+			s.Fatal(err)
+		}
+	})
 	got := box.wait(1)[0]
-	s.onTime("delivery", time.Now().UnixMilli(), start, 3*time.Second)
+	s.onTime("the message", s.queue(topic, 0)[0], sent, 3*time.Second)
 	if got.Tag != "t" || !slices.Equal(got.Keys, m.Keys) || string(got.Body) != "x" || len(got.Properties) != 1 || got.Properties["own"] != "1" {
 		s.Errorf("it arrives as %+v", got)
 	}
@@ -189,7 +194,7 @@ func timerDeliverAt(s *scene) {
 	equal(s, "which queue", property(waiting, "REAL_QID"), "1")
 	equal(s, "due time", property(waiting, "TIMER_OUT_MS"), out)
 	got := s.wait(topic, 1, 1)[0]
-	s.onTime("delivery after its time", got.StoredAt, at, 0)
+	s.onTime("the message", got, storing(waiting).notBefore(at), 0)
 	equal(s, "due time on delivery", property(got, "TIMER_OUT_MS"), out)
 	equal(s, "asked time on delivery", property(got, "TIMER_DELIVER_MS"), millis(at))
 	equal(s, "own property", property(got, "own"), "1")

@@ -203,28 +203,6 @@ func txCommitAgainDelivers(s *scene) {
 	}
 }
 
-// With a time of its own for the first check-back a half message must be ended
-// before: later only the check-back decides.
-func txImmunity(s *scene) {
-	topic, group := s.typedTopic("TRANSACTION", 1), s.fresh("producers")
-	immune := letter{group: group, topic: topic, body: "x", properties: map[string]string{"CHECK_IMMUNITY_TIME_IN_SECONDS": "30"}}
-	early := s.prepare(s.line(), immune)
-	s.succeed("commit in time", s.end(early, commitIt))
-	s.wait(topic, 0, 1)
-	immune.body, immune.bornAt = "late", time.Now().Add(-31*time.Second).UnixMilli()
-	late := s.prepare(s.line(), immune)
-	for _, decision := range []int{commitIt, rollItBack} {
-		answer := s.end(late, decision)
-		equal(s, "code of a late end", answer.Code, remoting.ResponseIllegalOperation)
-	}
-	m := s.member()
-	m.produce(group)
-	s.succeed("commit by check-back", s.end(m.checkedFor(group, "late"), commitIt))
-	if got := bodies(s.wait(topic, 0, 2)); !slices.Equal(got, []string{"x", "late"}) {
-		s.Errorf("the queue has %q", got)
-	}
-}
-
 // Undecided: the broker asks a client of the group, and goes by its answer.
 func txCheck(s *scene) {
 	topic, group := s.typedTopic("TRANSACTION", 2), s.fresh("producers")
@@ -236,7 +214,9 @@ func txCheck(s *scene) {
 	}})
 	answer := s.line().begin(remoting.RequestEndTransaction, first.fields(decideLater), nil) // which is not answered
 	h, asked, cmd := m.checked(group)
-	s.onTime("check-back", time.Now().UnixMilli(), start, time.Second)
+	if took := time.Now().UnixMilli() - start.UnixMilli(); took < 1000 || took > 1000+late.Milliseconds() {
+		s.Errorf("the check-back comes after %d ms", took)
+	}
 	equal(s, "topic", asked.Topic, topic)
 	equal(s, "queue", asked.QueueID, 1)
 	equal(s, "body", string(asked.Body), "x")

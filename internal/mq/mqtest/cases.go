@@ -108,6 +108,7 @@ var cases = []testCase{
 	{name: "tx/end-again", run: txEndAgain},
 	{name: "tx/commit-again-delivers", run: txCommitAgainDelivers},
 	{name: "tx/immunity", run: txImmunity},
+	{name: "tx/immunity-too-short", run: txImmunityTooShort},
 	{name: "tx/check", run: txCheck},
 	{name: "tx/check-again", run: txCheckAgain},
 	{name: "tx/check-rolls-back", run: txCheckRollsBack},

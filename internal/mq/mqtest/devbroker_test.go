@@ -65,6 +65,12 @@ func TestDevbrokerWithCredentials(t *testing.T) {
 	runDevbroker(t, declared(t), mqtest.Endpoint{Credentials: account}, devbroker.WithCredentials(account.AccessKey, account.SecretKey))
 }
 
+// The same with its other way to check back, which is nearer to the real broker's.
+func TestDevbrokerWithRepeatedCommits(t *testing.T) {
+	t.Parallel()
+	runDevbroker(t, declared(t), mqtest.Endpoint{}, devbroker.WithRepeatedCommits())
+}
+
 // The same over TLS, as far as the clients know it.
 func TestDevbrokerWithTLS(t *testing.T) {
 	t.Parallel()

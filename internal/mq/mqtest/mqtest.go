@@ -20,9 +20,9 @@ import (
 )
 
 // Endpoint is a broker under test. Its delay levels 1, 3, 4 and 16 must be 1 to 3
-// seconds long and its last one minutes, it must check back a half message after
-// about a second and once a second, and it must create neither topics nor groups
-// by itself.
+// seconds long, 2 and 17 at least 4 seconds longer than the ones before them, and
+// its last one minutes. It must check back a half message after about a second and
+// once a second, and it must create neither topics nor groups by itself.
 type Endpoint struct {
 	// NameServer is the address of its name server, HOST:PORT.
 	NameServer string

@@ -65,9 +65,10 @@ type scene struct {
 	id    string // begins the names of what the case creates
 	made  int    // how many names there are
 
-	broking *line // see line
-	naming  *line // see names
-	reading string
+	broking *line  // see line
+	naming  *line  // see names
+	reading string // see reader
+	clock   string // see brokerTime
 }
 
 func newScene(ctx context.Context, t *testing.T, target target) *scene {
