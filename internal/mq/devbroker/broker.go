@@ -43,6 +43,7 @@ type Broker struct {
 	written   []byte   // changes that belong to the next record of the journal
 	position  wal.Position
 	recording bool // false while the journal is replayed
+	failure   failure
 
 	schedule schedule   // what is due when
 	checks   checkBacks // half messages that are being asked about
@@ -161,6 +162,9 @@ func (b *Broker) Restart() error {
 	b.lifecycle.Lock()
 	defer b.lifecycle.Unlock()
 	listener, err := b.stop()
+	if b.Err() != nil {
+		err = nil // that its journal is closed badly is no news: what the folder has counts
+	}
 	if err == nil {
 		err = b.restart(listener)
 	}

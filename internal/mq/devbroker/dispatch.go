@@ -109,6 +109,9 @@ func (b *Broker) handle(c *conn, cmd remoting.Command, served service) (answered
 	if !b.conns[c] {
 		return nil, 0 // a fault has held the request up for too long
 	}
+	if b.failure.err != nil {
+		return &response{code: remoting.ResponseServiceNotAvailable, remark: b.failure.err.Error()}, 0
+	}
 	defer func() {
 		if p := recover(); p != nil { // a bug must cost one request only
 			b.settings.log.Error("handler panicked", "code", cmd.Code, "name", served.name, "panic", p, "stack", string(debug.Stack()))

@@ -38,3 +38,10 @@ func (b *Broker) Reordered() int {
 	}
 	return n
 }
+
+// FailJournal makes whatever is written to the data folder from now on fail.
+func (b *Broker) FailJournal() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.journal.Close()
+}

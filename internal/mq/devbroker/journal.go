@@ -40,7 +40,7 @@ const compactAbove = 16 << 20
 
 // open makes the state: empty, or read from the data folder.
 func (b *Broker) open() error {
-	b.state, b.schedule = newState(), newSchedule()
+	b.state, b.schedule, b.failure = newState(), newSchedule(), newFailure()
 	clear(b.checks.open)
 	b.addSystemTopics(len(b.settings.levels), b.settings.createTopics)
 	if b.settings.data != "" {
@@ -63,14 +63,13 @@ func (b *Broker) openJournal() error {
 	if ahead := min(b.lastStored()-b.now(), maxAhead); ahead > 0 {
 		// The clock had been pushed, or the machine's was set back since: time goes on
 		// where it was, for the services that share the clock, too.
-		b.settings.clock.Advance(time.Duration(ahead) * time.Millisecond)
+		by := time.Duration(ahead) * time.Millisecond
+		b.settings.log.Info("the clock was pushed to the last message of the data folder", "by", by)
+		b.settings.clock.Advance(by)
 	}
 	b.expire()
-	b.writeRecord()
-	if live := b.liveBytes(); journal.Size() > compactAbove && journal.Size() > 2*live {
-		if err := journal.Rewrite(b.snapshot); err != nil {
-			return errors.Join(fmt.Errorf("compact the data folder: %w", err), b.closeJournal())
-		}
+	if err := b.compact(); err != nil {
+		return errors.Join(err, b.closeJournal())
 	}
 	return nil
 }
@@ -113,13 +112,16 @@ func (b *Broker) writeRecord() wal.Position {
 	if len(b.written) == 0 {
 		return b.position
 	}
+	if b.failure.err != nil {
+		b.written = b.written[:0]
+		return b.position
+	}
 	position, err := b.journal.Append(b.written)
 	if b.written = b.written[:0]; cap(b.written) > recordSize {
 		b.written = nil
 	}
 	if err != nil {
-		// Wait fails for it, too, so that nothing is answered any more.
-		b.settings.log.Error("the data folder cannot be written", "error", err)
+		b.fail(err)
 	}
 	b.position = max(b.position, position)
 	return b.position
@@ -137,7 +139,13 @@ func (b *Broker) awaitSafe(position wal.Position) error {
 	if position == 0 {
 		return nil
 	}
-	return b.journal.Wait(position)
+	err := b.journal.Wait(position)
+	if err != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.fail(err)
+	}
+	return err
 }
 
 // replay applies a record to the state.
@@ -224,7 +232,7 @@ func (b *Broker) replayRoom(name string, queues int) bool {
 }
 
 func (b *Broker) applyMessage(content []byte) error {
-	frame := append([]byte(nil), content...) // the record's memory is used again
+	frame := append([]byte(nil), content...) // so that one message does not keep all of a record
 	m, rest, err := remoting.ReadMessage(frame)
 	if err != nil {
 		return err

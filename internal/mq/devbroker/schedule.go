@@ -98,7 +98,7 @@ const firedAtOnce = 500
 func (b *Broker) fire(until int64) (done bool) {
 	for range firedAtOnce {
 		next, some := b.schedule.first()
-		if !some || next.at > until {
+		if !some || next.at > until || b.failure.err != nil {
 			return true
 		}
 		b.schedule.take()
@@ -110,6 +110,9 @@ func (b *Broker) fire(until int64) (done bool) {
 		case dueExpiry:
 			b.expire()
 			b.planExpiry()
+			if err := b.compact(); err != nil { // the old journal goes on if it can
+				b.settings.log.Warn("old messages stay in the data folder", "error", err)
+			}
 		}
 		b.writeRecord() // one for each: its size must not depend on how much is due
 	}
@@ -122,7 +125,11 @@ func (b *Broker) runSchedule(ending <-chan struct{}) {
 		b.mu.Lock()
 		done := b.fire(b.now())
 		next, some := b.schedule.first()
+		failed := b.failure.err != nil
 		b.mu.Unlock()
+		if failed {
+			return
+		}
 		if !done {
 			continue
 		}
@@ -152,9 +159,10 @@ func (b *Broker) Advance(d time.Duration) {
 	for {
 		b.mu.Lock()
 		next, some := b.schedule.first()
+		failed := b.failure.err != nil
 		b.mu.Unlock()
 		at := time.UnixMilli(next.at)
-		if !some || at.After(target) {
+		if !some || failed || at.After(target) {
 			break
 		}
 		if ahead := at.Sub(clock.Now()); ahead > 0 {

@@ -2,9 +2,14 @@ package devbroker
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 )
+
+// changeSize is about how large a change is that is no message, without the names
+// that are in it.
+const changeSize = 40
 
 // liveBytes is about how large a journal of the present state alone would be.
 func (b *Broker) liveBytes() int64 {
@@ -12,7 +17,31 @@ func (b *Broker) liveBytes() int64 {
 	for _, e := range b.log {
 		size += int64(len(e.frame))
 	}
+	for name, t := range b.topics {
+		size += int64((len(t.queues) + 4) * (len(name) + changeSize))
+	}
+	for name, g := range b.groups {
+		size += int64(len(g.raw) + changeSize)
+		for key := range g.offsets {
+			size += int64(len(name) + len(key.topic) + changeSize)
+		}
+	}
 	return size
+}
+
+// compact writes the journal anew when most of it is about what is gone. Until it
+// has all of the state, nobody gets the lock to append to it.
+func (b *Broker) compact() error {
+	if b.journal == nil {
+		return nil
+	}
+	b.writeRecord()
+	if size := b.journal.Size(); b.failure.err == nil && size > compactAbove && size > 2*b.liveBytes() {
+		if err := b.journal.Rewrite(b.snapshot); err != nil {
+			return fmt.Errorf("compact the data folder: %w", err)
+		}
+	}
+	return b.failure.err
 }
 
 // recordSize is about how large the records of a snapshot get; the journal takes
