@@ -11,7 +11,7 @@ import (
 )
 
 // The floor of a timer that fires is the append of the same message, without the
-// network: make bench-broker has both with it.
+// network: make bench has both with it.
 
 const timers = 1_000_000
 

@@ -40,6 +40,6 @@
 // delayed message or a check-back, is on one schedule (schedule.go) that goes by the
 // broker's Clock. With a data folder every change of the state is a record of an
 // append-only log (journal.go, package wal), and an answer goes out when its record is
-// safe. Everything is bounded (bounds.go): a client can fill the memory with messages,
-// but not with anything else.
+// safe. What a client can make the broker keep is bounded (bounds.go), but for messages
+// and offsets; how many connections there are is not.
 package devbroker

@@ -103,7 +103,9 @@ func (s *settings) check() (err error) {
 func WithListen(address string) Option { return func(s *settings) { s.listen = address } }
 
 // WithDataDir keeps the data in a folder, which is made if it is not there. Without
-// it everything is in memory and ends with Close.
+// it everything is in memory and ends with Close. Start and Restart push the clock to
+// the last message in the folder, by ten years at most: where Advance was used, the
+// time stays ahead until the folder is deleted.
 func WithDataDir(dir string) Option { return func(s *settings) { s.data = dir } }
 
 // WithFsync says when what is in the data folder is safe from a failure of the
@@ -112,7 +114,7 @@ func WithDataDir(dir string) Option { return func(s *settings) { s.data = dir } 
 func WithFsync(when wal.Fsync) Option { return func(s *settings) { s.fsync = when } }
 
 // WithClock sets the clock by which messages are stored, delayed and checked. The
-// default is the machine's, which Advance can push.
+// default is the machine's, which Advance can push, and so can Start; see WithDataDir.
 func WithClock(c Clock) Option { return func(s *settings) { s.clock = c } }
 
 // WithLogger sets where connections that end badly and requests that fail are
