@@ -14,12 +14,7 @@ const late = 10 * time.Second
 // less than from level 1 to level 2, and from level 16 to level 17. The real one
 // looks at a level ten times a second, and at timers once a second for the second
 // that is over.
-func (s *scene) tardy() time.Duration {
-	if s.Advance != nil {
-		return time.Second
-	}
-	return 3 * time.Second
-}
+const tardy = 3 * time.Second
 
 // span is when something happened by the broker's own clock: between two
 // milliseconds since 1970.
@@ -55,11 +50,11 @@ func (s *scene) brokerTime() int64 {
 // broker's clock that counts.
 func (s *scene) onTime(what string, got remoting.StoredMessage, since span, delay time.Duration) {
 	s.Helper()
-	first, last := since.first+delay.Milliseconds(), since.last+(delay+s.tardy()).Milliseconds()
+	first, last := since.first+delay.Milliseconds(), since.last+(delay+tardy).Milliseconds()
 	if got.StoredAt < first {
 		s.Errorf("%s is stored %d ms too early for %v", what, first-got.StoredAt, delay)
 	}
 	if got.StoredAt > last {
-		s.Errorf("%s is stored %d ms too late for %v and %v", what, got.StoredAt-last, delay, s.tardy())
+		s.Errorf("%s is stored %d ms too late for %v and %v", what, got.StoredAt-last, delay, tardy)
 	}
 }
