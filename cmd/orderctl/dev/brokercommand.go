@@ -44,6 +44,10 @@ func (c BrokerCommand) Run(ctx context.Context, out cli.Output) (err error) {
 	fmt.Fprintf(out.Stdout, "name server and broker  %s\n", b.Addr())
 	control.describe(out.Stdout)
 	log.Info("listening", "broker", b.Addr(), "control", control.addr())
-	<-ctx.Done()
-	return nil
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-b.Failed():
+		return b.Err()
+	}
 }

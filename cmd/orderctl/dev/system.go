@@ -215,12 +215,14 @@ func (s *System) DatabaseURL(name assembly.Service) string {
 // devbroker.Broker.Advance.
 func (s *System) Advance(d time.Duration) { s.broker.Advance(d) }
 
-// Failed receives the error of a service that has ended by itself. It receives
-// nothing from a service that was stopped.
+// Failed waits until ctx ends, which is no error, or until the broker or a service
+// has ended by itself, and says why. Both services must run.
 func (s *System) Failed(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
+	case <-s.broker.Failed():
+		return s.broker.Err()
 	case <-s.orders.ended:
 		return s.orders.failure("order-srv")
 	case <-s.inventory.ended:
