@@ -45,7 +45,7 @@ func TestThirtyMinutesToPay(t *testing.T) {
 
 		s.pushTo(inTime.GetExpiresAt().AsTime().Add(-time.Minute))
 		s.wantPaid(s.pay(inTime))
-		s.pushTo(justInTime.GetExpiresAt().AsTime().Add(-time.Second))
+		s.pushTo(justInTime.GetExpiresAt().AsTime().Add(-callTimeout))
 		s.wantPaid(s.pay(justInTime))
 		for _, o := range []*orderv1.Order{late, never} {
 			if now := s.get(o.GetOrderId()); now.GetStatus() != reserved {

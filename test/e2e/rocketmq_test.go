@@ -22,7 +22,7 @@ const variableJars = "ORDERFLOW_TEST_ROCKETMQ_JARS"
 
 // stackTimeout is how long one command of the stack may take: it starts three
 // servers on a machine that is busy with other tests.
-const stackTimeout = 100 * time.Second
+const stackTimeout = 3 * time.Minute
 
 // privateStack is a RocketMQ of one test.
 type privateStack struct {
