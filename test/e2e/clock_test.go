@@ -136,9 +136,6 @@ func (s *system) wantPaid(p *orderv1.PayOrderResponse) {
 	}
 }
 
-// now is the time that all parts of an embedded system go by.
-func (s *system) now() time.Time { return s.embedded.Broker().Clock().Now() }
-
 // push pushes the clock of all parts.
 func (s *system) push(d time.Duration) { s.embedded.Advance(d) }
 

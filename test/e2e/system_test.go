@@ -215,10 +215,18 @@ func (s *system) eventually(timeout time.Duration, look func() (missing string))
 	}
 }
 
+// now is the time that the system goes by.
+func (s *system) now() time.Time {
+	if s.embedded != nil {
+		return s.embedded.Broker().Clock().Now()
+	}
+	return time.Now()
+}
+
 // until returns at the moment.
 func (s *system) until(moment time.Time) {
 	select {
-	case <-time.After(time.Until(moment)):
+	case <-time.After(moment.Sub(s.now())):
 	case <-s.t.Context().Done():
 	}
 }

@@ -43,7 +43,12 @@ func TestT24TheTimerComesManyTimes(t *testing.T) {
 // order is either paid and sold, or closed and given back.
 func TestT30PaymentsRaceWithTheTimer(t *testing.T) {
 	onStacks(t, needs{}, func(t *testing.T, on stack) {
-		s := sharedSystem(t, on)
+		var s *system
+		if on.has(aClockToPush) {
+			s = newSystem(t, on) // a push would disturb others
+		} else {
+			s = sharedSystem(t, on)
+		}
 		const orders = 16
 		tea := s.stocked("tea", orders)
 		all := make([]*orderv1.Order, orders)
@@ -52,6 +57,9 @@ func TestT30PaymentsRaceWithTheTimer(t *testing.T) {
 		}
 		for _, o := range all {
 			s.waitStatus(o, reserved)
+		}
+		if on.has(aClockToPush) {
+			s.pushTo(all[0].GetExpiresAt().AsTime().Add(-time.Second))
 		}
 		outcomes := make([]*orderv1.PayOrderResponse, orders)
 		errs := make([]error, orders)
