@@ -9,7 +9,7 @@ import (
 	orderv1 "orderflow/api/proto/order/v1"
 )
 
-// The timer comes nine times, at both inventory-srv at once.
+// The timer comes nine times, at every inventory-srv at once.
 func TestT24TheTimerComesManyTimes(t *testing.T) {
 	onStacks(t, needs{}, func(t *testing.T, on stack) {
 		s := sharedSystem(t, on)
