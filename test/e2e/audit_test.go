@@ -12,7 +12,7 @@ import (
 
 // auditTimeout is how long the last messages of a test may take to have their
 // effect.
-const auditTimeout = 45 * time.Second
+const auditTimeout = 2 * time.Minute
 
 // unsettledQuery finds the customer's orders that are still on their way: each
 // must be RESERVED, PAID or CLOSED, with a reservation that fits and that the

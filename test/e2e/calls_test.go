@@ -28,7 +28,7 @@ const (
 
 const (
 	callTimeout = 10 * time.Second // of a call that shall succeed
-	waitTimeout = 30 * time.Second // until a message has had its effect
+	waitTimeout = 90 * time.Second // until a message has had its effect
 )
 
 // price of every unit, in cents.
