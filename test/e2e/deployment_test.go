@@ -145,7 +145,7 @@ func (d *deployment) migrate(ctx context.Context) error {
 
 // makeTopics has orderctl create topics and groups.
 func (d *deployment) makeTopics(ctx context.Context) error {
-	_, err := execute(ctx, "orderctl", "mq", "init", "--name-servers="+d.nameServer, "--topic-prefix="+d.prefix)
+	_, err := execute(ctx, "orderctl", "mq", "init", "--wait=1m", "--name-servers="+d.nameServer, "--topic-prefix="+d.prefix)
 	return err
 }
 
