@@ -155,6 +155,20 @@ func (c Consumers) Validate() error {
 	return CheckDuration("--handler-timeout", c.HandlerTimeout, time.Second, 5*time.Minute)
 }
 
+// Sweeper says how a service looks for what was left undone.
+type Sweeper struct {
+	SweepInterval time.Duration `default:"5s" help:"How often the sweeper looks for what was left undone, 10ms to 1h."`
+	SweepGrace    time.Duration `default:"1m" help:"How long after the end of a payment window the sweeper does what the timer should have done, 0s to 24h."`
+}
+
+// Validate checks the bounds.
+func (s Sweeper) Validate() error {
+	if err := CheckDuration("--sweep-interval", s.SweepInterval, 10*time.Millisecond, time.Hour); err != nil {
+		return err
+	}
+	return CheckDuration("--sweep-grace", s.SweepGrace, 0, 24*time.Hour)
+}
+
 // CheckDuration says that the flag's duration is out of its bounds, if it is.
 func CheckDuration(flag string, d, least, most time.Duration) error {
 	if d < least || d > most {

@@ -61,7 +61,7 @@ func reserved(key string) bool {
 // left out: a message that is sent on must not carry them.
 func incoming(msg *primitive.MessageExt) message.Message {
 	m := fromLibrary(&msg.Message)
-	m.ID = msg.GetProperty(primitive.PropertyUniqueClientMessageIdKeyIndex)
+	m.ID = idOf(&msg.Message)
 	if m.ID == "" {
 		m.ID = msg.MsgId
 	}
@@ -69,6 +69,11 @@ func incoming(msg *primitive.MessageExt) message.Message {
 	m.BornAt = time.UnixMilli(msg.BornTimestamp)
 	m.StoredAt = time.UnixMilli(msg.StoreTimestamp)
 	return m
+}
+
+// idOf is the id that the library gave to a message when it sent it.
+func idOf(msg *primitive.Message) string {
+	return msg.GetProperty(primitive.PropertyUniqueClientMessageIdKeyIndex)
 }
 
 func fromLibrary(msg *primitive.Message) message.Message {

@@ -124,16 +124,18 @@ func ExampleProducer_SendDelayed() {
 	defer run(producer, consumer)()
 
 	ctx := context.Background()
-	fmt.Println(producer.SendDelayed(ctx, created("order-1"), 30*time.Minute))
+	id, err := producer.SendDelayed(ctx, created("order-1"), 30*time.Minute)
+	fmt.Println(err)
 	b.Advance(30 * time.Minute)
-	fmt.Println((<-received).Keys)
+	m := <-received
+	fmt.Println(m.Keys, m.ID == id)
 
 	var unsupported *message.UnsupportedDelayError
-	err := producer.SendDelayed(ctx, created("order-2"), 31*time.Minute)
+	_, err = producer.SendDelayed(ctx, created("order-2"), 31*time.Minute)
 	fmt.Println(errors.As(err, &unsupported), unsupported.Delay)
 	// Output:
 	// <nil>
-	// [order-1]
+	// [order-1] true
 	// true 31m0s
 }
 

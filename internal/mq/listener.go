@@ -39,6 +39,7 @@ func (l libraryListener) ExecuteLocalTransaction(msg *primitive.Message) primiti
 		ctx, cancel = context.WithDeadline(ctx, deadline)
 		defer cancel()
 	}
+	call.message.ID = idOf(msg)
 	state, err := l.execute(ctx, call)
 	call.complete(state, err)
 	return libraryState(state)

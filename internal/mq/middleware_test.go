@@ -113,7 +113,7 @@ func TestMetricsCount(t *testing.T) {
 		}})
 		_ = plain.Send(t.Context(), half())
 		_ = plain.Send(t.Context(), message.Message{Topic: "topic", Body: []byte("bad")})
-		_ = plain.SendDelayed(t.Context(), half(), time.Second) // the table cannot be fetched
+		_, _ = plain.SendDelayed(t.Context(), half(), time.Second) // the table cannot be fetched
 
 		l := &listener{execute: func(_ context.Context, _ message.Message, arg any) (message.TransactionState, error) {
 			return arg.(message.TransactionState), nil

@@ -114,14 +114,22 @@ func (p *Producer) Send(ctx context.Context, m message.Message) error {
 
 // SendDelayed sends m so that the broker delivers it after d, which must be one
 // of the broker's delay levels: else the error is an *UnsupportedDelayError and
-// nothing was sent.
-func (p *Producer) SendDelayed(ctx context.Context, m message.Message, d time.Duration) error {
+// nothing was sent. It returns the id by which the receiver will know the message.
+func (p *Producer) SendDelayed(ctx context.Context, m message.Message, d time.Duration) (id string, err error) {
 	level, err := p.level(ctx, d)
 	if err != nil {
 		p.client.Metrics.countSent(m.Topic, 1, err)
-		return err
+		return "", err
 	}
-	return p.send(ctx, m, func(msg *primitive.Message) { msg.WithDelayTimeLevel(level) })
+	var sent *primitive.Message
+	err = p.send(ctx, m, func(msg *primitive.Message) {
+		msg.WithDelayTimeLevel(level)
+		sent = msg
+	})
+	if err != nil {
+		return "", err
+	}
+	return idOf(sent), nil
 }
 
 // CheckDelay is nil if the broker can deliver after exactly d, an

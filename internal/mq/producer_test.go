@@ -75,12 +75,12 @@ func TestSendDelayedTakesTheBrokersLevel(t *testing.T) {
 		return &primitive.SendResult{}, nil
 	}})
 	withTable(t, p, "1s 5s 30m", time.Now().Add(time.Hour))
-	if err := p.SendDelayed(t.Context(), half(), 30*time.Minute); err != nil {
+	if _, err := p.SendDelayed(t.Context(), half(), 30*time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range []time.Duration{0, -time.Second, 2 * time.Second} {
 		var unsupported *message.UnsupportedDelayError
-		if err := p.SendDelayed(t.Context(), half(), d); !errors.As(err, &unsupported) {
+		if _, err := p.SendDelayed(t.Context(), half(), d); !errors.As(err, &unsupported) {
 			t.Errorf("%v: %v", d, err)
 		}
 		if err := p.CheckDelay(t.Context(), d); !errors.As(err, &unsupported) {
@@ -101,7 +101,7 @@ func TestDelayTableThatCannotBeFetched(t *testing.T) {
 		t.Error("sent without knowing the level")
 		return nil, nil
 	}})
-	err := p.SendDelayed(t.Context(), half(), time.Second)
+	_, err := p.SendDelayed(t.Context(), half(), time.Second)
 	if !errors.Is(err, message.ErrNotSent) || !errors.Is(err, message.ErrUnavailable) {
 		t.Errorf("err = %v", err)
 	}
@@ -166,7 +166,7 @@ func TestFirstDelayTableIsWaitedForUntilTheDeadline(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := p.SendDelayed(ctx, half(), time.Second); !errors.Is(err, message.ErrNotSent) || !errors.Is(err, message.ErrUnavailable) {
+		if _, err := p.SendDelayed(ctx, half(), time.Second); !errors.Is(err, message.ErrNotSent) || !errors.Is(err, message.ErrUnavailable) {
 			t.Errorf("err = %v", err)
 		}
 		answers := make(chan error, 2)

@@ -255,7 +255,7 @@ func TestDelayedMessageComesNotBeforeItIsDue(t *testing.T) {
 	k := r.consume(t, box.handle)
 	p := start(t, NewProducer(r.client, r.group+"-plain", r.topic))
 	var unsupported *message.UnsupportedDelayError
-	if err := p.SendDelayed(t.Context(), text(r.topic, "never"), 7*time.Second); !errors.As(err, &unsupported) ||
+	if _, err := p.SendDelayed(t.Context(), text(r.topic, "never"), 7*time.Second); !errors.As(err, &unsupported) ||
 		!slices.Contains(unsupported.Supported, 3*time.Second) {
 		t.Errorf("err = %v", err)
 	}
@@ -263,7 +263,7 @@ func TestDelayedMessageComesNotBeforeItIsDue(t *testing.T) {
 		t.Error(err)
 	}
 	sent := time.Now()
-	if err := p.SendDelayed(t.Context(), text(r.topic, "k"), 3*time.Second); err != nil {
+	if _, err := p.SendDelayed(t.Context(), text(r.topic, "k"), 3*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	all := box.wait(t, "the message", withKey("k"))

@@ -131,7 +131,7 @@ func (b *fakeBroker) pending() []*half {
 }
 
 // SendDelayed stores a timer.
-func (b *fakeBroker) SendDelayed(ctx context.Context, m message.Message, d time.Duration) error {
+func (b *fakeBroker) SendDelayed(ctx context.Context, m message.Message, d time.Duration) (id string, err error) {
 	b.mu.Lock()
 	gate := b.timerGate
 	b.mu.Unlock()
@@ -139,16 +139,16 @@ func (b *fakeBroker) SendDelayed(ctx context.Context, m message.Message, d time.
 		select {
 		case <-gate:
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", message.ErrUnavailable, ctx.Err())
+			return "", fmt.Errorf("%w: %w", message.ErrUnavailable, ctx.Err())
 		}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.timerFails {
-		return fmt.Errorf("%w: %w", message.ErrUnavailable, errInjected)
+		return "", fmt.Errorf("%w: %w", message.ErrUnavailable, errInjected)
 	}
 	b.timers = append(b.timers, timerMessage{m, d})
-	return nil
+	return fmt.Sprintf("timer-%d", len(b.timers)), nil
 }
 
 // CheckDelay knows three delays.

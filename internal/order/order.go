@@ -42,7 +42,11 @@ type Order struct {
 	UpdatedAt      int64 `gorm:"autoUpdateTime:false"`
 	Version        int64
 	StockState     StockState
-	StockVersion   int64 // of the reservation, as last confirmed
+	StockVersion   int64      // of the reservation, as last confirmed
+	StockWanted    StockState // what it should be by now; see Status.stockWanted
+	CancelReason   string     // in the customer's words
+	SweepAt        int64      // when the sweeper has to look at the row
+	SweepCount     int64      // how often it has found the stock not as it should be, since the last change of status
 
 	Lines []Line `gorm:"-"` // sorted by SKU
 }

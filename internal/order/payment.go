@@ -40,6 +40,8 @@ type Payment struct {
 	Outcome      PaymentOutcome
 	RefundReason RefundReason
 	RecordedAt   int64
+	RefundID     string // the provider's, once it is refunded
+	RefundedAt   int64  // 0 while it is not
 }
 
 // TableName is the table of the rows.

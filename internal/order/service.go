@@ -21,7 +21,7 @@ type transactionSender interface {
 
 // timerSender sends timers; see mq.Producer.
 type timerSender interface {
-	SendDelayed(ctx context.Context, m message.Message, d time.Duration) error
+	SendDelayed(ctx context.Context, m message.Message, d time.Duration) (id string, err error)
 	CheckDelay(ctx context.Context, d time.Duration) error
 }
 

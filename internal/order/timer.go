@@ -14,7 +14,8 @@ import (
 // deliver it when the payment window ends, whatever becomes of this process.
 type timer struct {
 	cancel context.CancelFunc
-	sent   chan struct{} // closed when err is valid
+	sent   chan struct{} // closed when id and err are valid
+	id     string        // of the message
 	err    error
 }
 
@@ -26,25 +27,28 @@ func (s *Service) sendTimer(ctx context.Context, o Order) *timer {
 	t := &timer{cancel: cancel, sent: make(chan struct{})}
 	go func() {
 		defer close(t.sent)
-		t.err = safely(func() error { return s.sendPaymentTimeout(ctx, o) })
+		t.err = safely(func() (err error) {
+			t.id, err = s.sendPaymentTimeout(ctx, o)
+			return err
+		})
 	}()
 	return t
 }
 
 // sendPaymentTimeout sends the delay message. Its due time is the order's
-// expires_at, by which inventory recognises it.
-func (s *Service) sendPaymentTimeout(ctx context.Context, o Order) error {
+// expires_at, by which inventory recognises it. It returns the message's id.
+func (s *Service) sendPaymentTimeout(ctx context.Context, o Order) (id string, err error) {
 	body, err := event.EncodePaymentTimeouts(o.ExpiresAt, &eventv1.PaymentTimeout{OrderId: o.ID})
 	if err != nil {
-		return err
+		return "", err
 	}
-	err = s.timers.SendDelayed(ctx, message.Message{
+	id, err = s.timers.SendDelayed(ctx, message.Message{
 		Topic: s.names.OrderTimeouts, Tag: string(event.TagTimeout), Keys: []string{o.ID}, Body: body,
 	}, time.Duration(o.WindowMs)*time.Millisecond)
 	if err != nil {
-		return fmt.Errorf("send timer: %w", err)
+		return "", fmt.Errorf("send timer: %w", err)
 	}
-	return nil
+	return id, nil
 }
 
 // acknowledged waits until the broker has the timer. Without it the order is

@@ -13,7 +13,6 @@ import (
 	"maps"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -171,15 +170,15 @@ func newRow(p message.Parked, now time.Time) (row, error) {
 	}
 	return row{
 		ID:         id.String(),
-		Consumer:   cut(p.Group, maxConsumer),
-		Tag:        cut(p.Message.Tag, maxTag),
+		Consumer:   database.Cut(p.Group, maxConsumer),
+		Tag:        database.Cut(p.Message.Tag, maxTag),
 		OrderID:    cutKey(p.OrderID, maxOrderID),
-		Topic:      cut(p.Message.Topic, maxTopic),
-		MessageID:  cut(p.Message.ID, maxMessageID),
+		Topic:      database.Cut(p.Message.Topic, maxTopic),
+		MessageID:  database.Cut(p.Message.ID, maxMessageID),
 		Body:       body,
 		Properties: encoded,
-		Reason:     cut(p.Reason, maxReason),
-		Detail:     cut(p.Detail, maxDetail),
+		Reason:     database.Cut(p.Reason, maxReason),
+		Detail:     database.Cut(p.Detail, maxDetail),
 		Times:      1,
 		FirstAt:    now.UnixMilli(),
 		LastAt:     now.UnixMilli(),
@@ -207,27 +206,14 @@ func (r row) entry() (Entry, error) {
 	}, nil
 }
 
-// cut makes a text of foreign origin fit for a column: valid UTF-8 of at most
-// limit bytes.
-func cut(text string, limit int) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if len(text) <= limit {
-		return text
-	}
-	for limit > 0 && !utf8.RuneStart(text[limit]) {
-		limit--
-	}
-	return text[:limit]
-}
-
-// cutKey is cut for a text that a row is unique by. What it changes ends in a
+// cutKey is database.Cut for a text that a row is unique by. What it changes ends in a
 // hash of the original, so that two texts that begin alike do not become one
 // row. MySQL compares without the spaces at the end, so they go as well.
 func cutKey(text string, limit int) string {
-	if short := strings.TrimRight(cut(text, limit), " "); short == text {
+	if short := strings.TrimRight(database.Cut(text, limit), " "); short == text {
 		return text
 	}
 	sum := sha256.Sum256([]byte(text))
 	mark := "~" + hex.EncodeToString(sum[:8])
-	return cut(text, limit-len(mark)) + mark
+	return database.Cut(text, limit-len(mark)) + mark
 }

@@ -18,7 +18,8 @@ type Message struct {
 	Body       []byte            // at most 4 MiB with the broker's defaults
 	Properties map[string]string // own headers; a value must not be empty
 
-	// The rest is set on received messages only.
+	// The rest is set on received messages only; a half message that was sent has its
+	// ID in ExecuteLocalTransaction.
 
 	// ID is the unique id that the sending client gave the message. Ids repeat
 	// under load (the client's counter has 16 bits): never dedupe by it.

@@ -143,11 +143,11 @@ func delayProducer(s *scene) {
 	box := s.consumer(topic, mq.Subscription{})
 	m := message.Message{Topic: topic, Tag: "t", Keys: []string{"k"}, Body: []byte("x"), Properties: map[string]string{"own": "1"}}
 	var unsupported *message.UnsupportedDelayError
-	if err := p.SendDelayed(s.ctx, m, 1234*time.Millisecond); !errors.As(err, &unsupported) {
+	if _, err := p.SendDelayed(s.ctx, m, 1234*time.Millisecond); !errors.As(err, &unsupported) {
 		s.Errorf("a delay that the broker does not have: %v", err)
 	}
 	sent := s.during(func() {
-		if err := p.SendDelayed(s.ctx, m, 3*time.Second); err != nil {
+		if _, err := p.SendDelayed(s.ctx, m, 3*time.Second); err != nil {
 			s.Fatal(err)
 		}
 	})

@@ -4,8 +4,8 @@
 // 	protoc        (unknown)
 // source: inventory/v1/inventory.proto
 
-// Package inventory.v1 is the API of inventory-srv: receive stock, look at it,
-// and look at the reservation of an order. Reservations are made and ended by
+// Package inventory.v1 is the API of inventory-srv: receive and correct stock, look
+// at it, and look at the reservations of orders. Reservations are made and ended by
 // messages only.
 //
 // Errors are gRPC statuses with details: InvalidArgument carries a BadRequest
@@ -102,7 +102,7 @@ type Stock struct {
 	Reserved int64 `protobuf:"varint,3,opt,name=reserved,proto3" json:"reserved,omitempty"`
 	// Units of paid orders.
 	Sold int64 `protobuf:"varint,4,opt,name=sold,proto3" json:"sold,omitempty"`
-	// Units ever received: available + reserved + sold.
+	// Units ever received, adjustments included: available + reserved + sold.
 	Received      int64 `protobuf:"varint,5,opt,name=received,proto3" json:"received,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -189,7 +189,9 @@ type Reservation struct {
 	// When the first event of the order was handled.
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// When the reservation last changed.
-	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	UpdatedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	// Who placed the order; empty if no event that says so has arrived.
+	CustomerId    string `protobuf:"bytes,8,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -271,6 +273,13 @@ func (x *Reservation) GetUpdatedAt() *timestamppb.Timestamp {
 		return x.UpdatedAt
 	}
 	return nil
+}
+
+func (x *Reservation) GetCustomerId() string {
+	if x != nil {
+		return x.CustomerId
+	}
+	return ""
 }
 
 // ReservationLine is one SKU of a reservation.
@@ -686,6 +695,604 @@ func (x *GetReservationResponse) GetReservation() *Reservation {
 	return nil
 }
 
+// AdjustStockRequest corrects the stock of a SKU.
+type AdjustStockRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Chosen by the client, 1 to 128 visible ASCII characters; unique.
+	AdjustmentId string `protobuf:"bytes,1,opt,name=adjustment_id,json=adjustmentId,proto3" json:"adjustment_id,omitempty"`
+	// The stock keeping unit: 1 to 64 characters out of letters, digits, "-", "_", "." and ":".
+	Sku string `protobuf:"bytes,2,opt,name=sku,proto3" json:"sku,omitempty"`
+	// How many units more, or less if negative, are available: not 0, and at most
+	// 1,000,000,000 either way.
+	Difference int64 `protobuf:"varint,3,opt,name=difference,proto3" json:"difference,omitempty"`
+	// Why: 1 to 200 characters, none of them a control character.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdjustStockRequest) Reset() {
+	*x = AdjustStockRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdjustStockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdjustStockRequest) ProtoMessage() {}
+
+func (x *AdjustStockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdjustStockRequest.ProtoReflect.Descriptor instead.
+func (*AdjustStockRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *AdjustStockRequest) GetAdjustmentId() string {
+	if x != nil {
+		return x.AdjustmentId
+	}
+	return ""
+}
+
+func (x *AdjustStockRequest) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
+func (x *AdjustStockRequest) GetDifference() int64 {
+	if x != nil {
+		return x.Difference
+	}
+	return 0
+}
+
+func (x *AdjustStockRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// AdjustStockResponse is the answer to AdjustStock.
+type AdjustStockResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The SKU's stock after the adjustment, as it is now.
+	Stock         *Stock `protobuf:"bytes,1,opt,name=stock,proto3" json:"stock,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdjustStockResponse) Reset() {
+	*x = AdjustStockResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdjustStockResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdjustStockResponse) ProtoMessage() {}
+
+func (x *AdjustStockResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdjustStockResponse.ProtoReflect.Descriptor instead.
+func (*AdjustStockResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *AdjustStockResponse) GetStock() *Stock {
+	if x != nil {
+		return x.Stock
+	}
+	return nil
+}
+
+// ListStockRequest asks for a page.
+type ListStockRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only SKUs that begin with this, as a SKU is spelled; empty: all.
+	SkuPrefix string `protobuf:"bytes,1,opt,name=sku_prefix,json=skuPrefix,proto3" json:"sku_prefix,omitempty"`
+	// How many at most, 1 to 500; 0: 50.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before, with the other fields as they were
+	// (page_size may change); empty: the first page.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListStockRequest) Reset() {
+	*x = ListStockRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListStockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListStockRequest) ProtoMessage() {}
+
+func (x *ListStockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListStockRequest.ProtoReflect.Descriptor instead.
+func (*ListStockRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListStockRequest) GetSkuPrefix() string {
+	if x != nil {
+		return x.SkuPrefix
+	}
+	return ""
+}
+
+func (x *ListStockRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListStockRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListStockResponse is a page of stock.
+type ListStockResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Sorted by SKU, byte by byte.
+	Stocks []*Stock `protobuf:"bytes,1,rep,name=stocks,proto3" json:"stocks,omitempty"`
+	// Of the next page; empty if this is the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListStockResponse) Reset() {
+	*x = ListStockResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListStockResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListStockResponse) ProtoMessage() {}
+
+func (x *ListStockResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListStockResponse.ProtoReflect.Descriptor instead.
+func (*ListStockResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ListStockResponse) GetStocks() []*Stock {
+	if x != nil {
+		return x.Stocks
+	}
+	return nil
+}
+
+func (x *ListStockResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ListReservationsRequest says which reservations.
+type ListReservationsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only those of this customer, 1 to 64 visible ASCII characters; empty: of all.
+	CustomerId string `protobuf:"bytes,1,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
+	// Only those in one of these statuses; empty: in any.
+	Statuses []ReservationStatus `protobuf:"varint,2,rep,packed,name=statuses,proto3,enum=inventory.v1.ReservationStatus" json:"statuses,omitempty"`
+	// Only those made at this time or later.
+	CreatedFrom *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=created_from,json=createdFrom,proto3" json:"created_from,omitempty"`
+	// Only those made before this time.
+	CreatedBefore *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=created_before,json=createdBefore,proto3" json:"created_before,omitempty"`
+	// How many at most, 1 to 500; 0: 50.
+	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before, with the other fields as they were
+	// (page_size may change); empty: the first page.
+	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReservationsRequest) Reset() {
+	*x = ListReservationsRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReservationsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReservationsRequest) ProtoMessage() {}
+
+func (x *ListReservationsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReservationsRequest.ProtoReflect.Descriptor instead.
+func (*ListReservationsRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListReservationsRequest) GetCustomerId() string {
+	if x != nil {
+		return x.CustomerId
+	}
+	return ""
+}
+
+func (x *ListReservationsRequest) GetStatuses() []ReservationStatus {
+	if x != nil {
+		return x.Statuses
+	}
+	return nil
+}
+
+func (x *ListReservationsRequest) GetCreatedFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedFrom
+	}
+	return nil
+}
+
+func (x *ListReservationsRequest) GetCreatedBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedBefore
+	}
+	return nil
+}
+
+func (x *ListReservationsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListReservationsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListReservationsResponse is a page of reservations.
+type ListReservationsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The newest first.
+	Reservations []*Reservation `protobuf:"bytes,1,rep,name=reservations,proto3" json:"reservations,omitempty"`
+	// Of the next page; empty if this is the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReservationsResponse) Reset() {
+	*x = ListReservationsResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReservationsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReservationsResponse) ProtoMessage() {}
+
+func (x *ListReservationsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReservationsResponse.ProtoReflect.Descriptor instead.
+func (*ListReservationsResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListReservationsResponse) GetReservations() []*Reservation {
+	if x != nil {
+		return x.Reservations
+	}
+	return nil
+}
+
+func (x *ListReservationsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ReservationEntry is one thing that happened to a reservation.
+type ReservationEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When, by the clock of the replica that wrote it down.
+	At *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	// What arrived or was found out: created, paid, closed, timeout, sweep, or parked
+	// for a message of the order that is parked.
+	Trigger string `protobuf:"bytes,2,opt,name=trigger,proto3" json:"trigger,omitempty"`
+	// True if the reservation changed by it.
+	Changed bool `protobuf:"varint,3,opt,name=changed,proto3" json:"changed,omitempty"`
+	// Version of the reservation afterwards; 0 if there is none.
+	Version int64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	// Where it stood afterwards.
+	Status ReservationStatus `protobuf:"varint,5,opt,name=status,proto3,enum=inventory.v1.ReservationStatus" json:"status,omitempty"`
+	// Id of the message, if there was one. Ids repeat under load.
+	MessageId string `protobuf:"bytes,6,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	// Which delivery of it: 1 for the first; 0 without a message.
+	Attempt int32 `protobuf:"varint,7,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// More about it, for people.
+	Detail        string `protobuf:"bytes,8,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReservationEntry) Reset() {
+	*x = ReservationEntry{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReservationEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReservationEntry) ProtoMessage() {}
+
+func (x *ReservationEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReservationEntry.ProtoReflect.Descriptor instead.
+func (*ReservationEntry) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ReservationEntry) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *ReservationEntry) GetTrigger() string {
+	if x != nil {
+		return x.Trigger
+	}
+	return ""
+}
+
+func (x *ReservationEntry) GetChanged() bool {
+	if x != nil {
+		return x.Changed
+	}
+	return false
+}
+
+func (x *ReservationEntry) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *ReservationEntry) GetStatus() ReservationStatus {
+	if x != nil {
+		return x.Status
+	}
+	return ReservationStatus_RESERVATION_STATUS_UNSPECIFIED
+}
+
+func (x *ReservationEntry) GetMessageId() string {
+	if x != nil {
+		return x.MessageId
+	}
+	return ""
+}
+
+func (x *ReservationEntry) GetAttempt() int32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *ReservationEntry) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+// GetReservationTimelineRequest names an order.
+type GetReservationTimelineRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the order.
+	OrderId       string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetReservationTimelineRequest) Reset() {
+	*x = GetReservationTimelineRequest{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetReservationTimelineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetReservationTimelineRequest) ProtoMessage() {}
+
+func (x *GetReservationTimelineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetReservationTimelineRequest.ProtoReflect.Descriptor instead.
+func (*GetReservationTimelineRequest) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *GetReservationTimelineRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+// GetReservationTimelineResponse is what happened to the reservation.
+type GetReservationTimelineResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The oldest first.
+	Entries []*ReservationEntry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	// True if there are more than the answer may hold; the newest are left out.
+	Truncated     bool `protobuf:"varint,2,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetReservationTimelineResponse) Reset() {
+	*x = GetReservationTimelineResponse{}
+	mi := &file_inventory_v1_inventory_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetReservationTimelineResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetReservationTimelineResponse) ProtoMessage() {}
+
+func (x *GetReservationTimelineResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_inventory_v1_inventory_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetReservationTimelineResponse.ProtoReflect.Descriptor instead.
+func (*GetReservationTimelineResponse) Descriptor() ([]byte, []int) {
+	return file_inventory_v1_inventory_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *GetReservationTimelineResponse) GetEntries() []*ReservationEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *GetReservationTimelineResponse) GetTruncated() bool {
+	if x != nil {
+		return x.Truncated
+	}
+	return false
+}
+
 var File_inventory_v1_inventory_proto protoreflect.FileDescriptor
 
 const file_inventory_v1_inventory_proto_rawDesc = "" +
@@ -696,7 +1303,7 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\tavailable\x18\x02 \x01(\x03R\tavailable\x12\x1a\n" +
 	"\breserved\x18\x03 \x01(\x03R\breserved\x12\x12\n" +
 	"\x04sold\x18\x04 \x01(\x03R\x04sold\x12\x1a\n" +
-	"\breceived\x18\x05 \x01(\x03R\breceived\"\xe1\x02\n" +
+	"\breceived\x18\x05 \x01(\x03R\breceived\"\x82\x03\n" +
 	"\vReservation\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x127\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x1f.inventory.v1.ReservationStatusR\x06status\x12\x18\n" +
@@ -707,7 +1314,9 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
 	"\n" +
-	"updated_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\"s\n" +
+	"updated_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x1f\n" +
+	"\vcustomer_id\x18\b \x01(\tR\n" +
+	"customerId\"s\n" +
 	"\x0fReservationLine\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x1a\n" +
 	"\bquantity\x18\x02 \x01(\x03R\bquantity\x122\n" +
@@ -730,17 +1339,66 @@ const file_inventory_v1_inventory_proto_rawDesc = "" +
 	"\x15GetReservationRequest\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\"U\n" +
 	"\x16GetReservationResponse\x12;\n" +
-	"\vreservation\x18\x01 \x01(\v2\x19.inventory.v1.ReservationR\vreservation*\xb7\x01\n" +
+	"\vreservation\x18\x01 \x01(\v2\x19.inventory.v1.ReservationR\vreservation\"\x83\x01\n" +
+	"\x12AdjustStockRequest\x12#\n" +
+	"\radjustment_id\x18\x01 \x01(\tR\fadjustmentId\x12\x10\n" +
+	"\x03sku\x18\x02 \x01(\tR\x03sku\x12\x1e\n" +
+	"\n" +
+	"difference\x18\x03 \x01(\x03R\n" +
+	"difference\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"@\n" +
+	"\x13AdjustStockResponse\x12)\n" +
+	"\x05stock\x18\x01 \x01(\v2\x13.inventory.v1.StockR\x05stock\"m\n" +
+	"\x10ListStockRequest\x12\x1d\n" +
+	"\n" +
+	"sku_prefix\x18\x01 \x01(\tR\tskuPrefix\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"h\n" +
+	"\x11ListStockResponse\x12+\n" +
+	"\x06stocks\x18\x01 \x03(\v2\x13.inventory.v1.StockR\x06stocks\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb5\x02\n" +
+	"\x17ListReservationsRequest\x12\x1f\n" +
+	"\vcustomer_id\x18\x01 \x01(\tR\n" +
+	"customerId\x12;\n" +
+	"\bstatuses\x18\x02 \x03(\x0e2\x1f.inventory.v1.ReservationStatusR\bstatuses\x12=\n" +
+	"\fcreated_from\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vcreatedFrom\x12A\n" +
+	"\x0ecreated_before\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\rcreatedBefore\x12\x1b\n" +
+	"\tpage_size\x18\x05 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x06 \x01(\tR\tpageToken\"\x81\x01\n" +
+	"\x18ListReservationsResponse\x12=\n" +
+	"\freservations\x18\x01 \x03(\v2\x19.inventory.v1.ReservationR\freservations\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x96\x02\n" +
+	"\x10ReservationEntry\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x18\n" +
+	"\atrigger\x18\x02 \x01(\tR\atrigger\x12\x18\n" +
+	"\achanged\x18\x03 \x01(\bR\achanged\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\x03R\aversion\x127\n" +
+	"\x06status\x18\x05 \x01(\x0e2\x1f.inventory.v1.ReservationStatusR\x06status\x12\x1d\n" +
+	"\n" +
+	"message_id\x18\x06 \x01(\tR\tmessageId\x12\x18\n" +
+	"\aattempt\x18\a \x01(\x05R\aattempt\x12\x16\n" +
+	"\x06detail\x18\b \x01(\tR\x06detail\":\n" +
+	"\x1dGetReservationTimelineRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\"x\n" +
+	"\x1eGetReservationTimelineResponse\x128\n" +
+	"\aentries\x18\x01 \x03(\v2\x1e.inventory.v1.ReservationEntryR\aentries\x12\x1c\n" +
+	"\ttruncated\x18\x02 \x01(\bR\ttruncated*\xb7\x01\n" +
 	"\x11ReservationStatus\x12\"\n" +
 	"\x1eRESERVATION_STATUS_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bRESERVATION_STATUS_RESERVED\x10\x01\x12\x1f\n" +
 	"\x1bRESERVATION_STATUS_REJECTED\x10\x02\x12\x1f\n" +
 	"\x1bRESERVATION_STATUS_RELEASED\x10\x03\x12\x1b\n" +
-	"\x17RESERVATION_STATUS_SOLD\x10\x042\x85\x02\n" +
+	"\x17RESERVATION_STATUS_SOLD\x10\x042\xff\x04\n" +
 	"\x10InventoryService\x12I\n" +
 	"\bAddStock\x12\x1d.inventory.v1.AddStockRequest\x1a\x1e.inventory.v1.AddStockResponse\x12I\n" +
 	"\bGetStock\x12\x1d.inventory.v1.GetStockRequest\x1a\x1e.inventory.v1.GetStockResponse\x12[\n" +
-	"\x0eGetReservation\x12#.inventory.v1.GetReservationRequest\x1a$.inventory.v1.GetReservationResponseB.Z,orderflow/api/proto/inventory/v1;inventoryv1b\x06proto3"
+	"\x0eGetReservation\x12#.inventory.v1.GetReservationRequest\x1a$.inventory.v1.GetReservationResponse\x12R\n" +
+	"\vAdjustStock\x12 .inventory.v1.AdjustStockRequest\x1a!.inventory.v1.AdjustStockResponse\x12L\n" +
+	"\tListStock\x12\x1e.inventory.v1.ListStockRequest\x1a\x1f.inventory.v1.ListStockResponse\x12a\n" +
+	"\x10ListReservations\x12%.inventory.v1.ListReservationsRequest\x1a&.inventory.v1.ListReservationsResponse\x12s\n" +
+	"\x16GetReservationTimeline\x12+.inventory.v1.GetReservationTimelineRequest\x1a,.inventory.v1.GetReservationTimelineResponseB.Z,orderflow/api/proto/inventory/v1;inventoryv1b\x06proto3"
 
 var (
 	file_inventory_v1_inventory_proto_rawDescOnce sync.Once
@@ -755,42 +1413,68 @@ func file_inventory_v1_inventory_proto_rawDescGZIP() []byte {
 }
 
 var file_inventory_v1_inventory_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_inventory_v1_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_inventory_v1_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_inventory_v1_inventory_proto_goTypes = []any{
-	(ReservationStatus)(0),         // 0: inventory.v1.ReservationStatus
-	(*Stock)(nil),                  // 1: inventory.v1.Stock
-	(*Reservation)(nil),            // 2: inventory.v1.Reservation
-	(*ReservationLine)(nil),        // 3: inventory.v1.ReservationLine
-	(*Shortage)(nil),               // 4: inventory.v1.Shortage
-	(*AddStockRequest)(nil),        // 5: inventory.v1.AddStockRequest
-	(*AddStockResponse)(nil),       // 6: inventory.v1.AddStockResponse
-	(*GetStockRequest)(nil),        // 7: inventory.v1.GetStockRequest
-	(*GetStockResponse)(nil),       // 8: inventory.v1.GetStockResponse
-	(*GetReservationRequest)(nil),  // 9: inventory.v1.GetReservationRequest
-	(*GetReservationResponse)(nil), // 10: inventory.v1.GetReservationResponse
-	(*timestamppb.Timestamp)(nil),  // 11: google.protobuf.Timestamp
+	(ReservationStatus)(0),                 // 0: inventory.v1.ReservationStatus
+	(*Stock)(nil),                          // 1: inventory.v1.Stock
+	(*Reservation)(nil),                    // 2: inventory.v1.Reservation
+	(*ReservationLine)(nil),                // 3: inventory.v1.ReservationLine
+	(*Shortage)(nil),                       // 4: inventory.v1.Shortage
+	(*AddStockRequest)(nil),                // 5: inventory.v1.AddStockRequest
+	(*AddStockResponse)(nil),               // 6: inventory.v1.AddStockResponse
+	(*GetStockRequest)(nil),                // 7: inventory.v1.GetStockRequest
+	(*GetStockResponse)(nil),               // 8: inventory.v1.GetStockResponse
+	(*GetReservationRequest)(nil),          // 9: inventory.v1.GetReservationRequest
+	(*GetReservationResponse)(nil),         // 10: inventory.v1.GetReservationResponse
+	(*AdjustStockRequest)(nil),             // 11: inventory.v1.AdjustStockRequest
+	(*AdjustStockResponse)(nil),            // 12: inventory.v1.AdjustStockResponse
+	(*ListStockRequest)(nil),               // 13: inventory.v1.ListStockRequest
+	(*ListStockResponse)(nil),              // 14: inventory.v1.ListStockResponse
+	(*ListReservationsRequest)(nil),        // 15: inventory.v1.ListReservationsRequest
+	(*ListReservationsResponse)(nil),       // 16: inventory.v1.ListReservationsResponse
+	(*ReservationEntry)(nil),               // 17: inventory.v1.ReservationEntry
+	(*GetReservationTimelineRequest)(nil),  // 18: inventory.v1.GetReservationTimelineRequest
+	(*GetReservationTimelineResponse)(nil), // 19: inventory.v1.GetReservationTimelineResponse
+	(*timestamppb.Timestamp)(nil),          // 20: google.protobuf.Timestamp
 }
 var file_inventory_v1_inventory_proto_depIdxs = []int32{
 	0,  // 0: inventory.v1.Reservation.status:type_name -> inventory.v1.ReservationStatus
 	3,  // 1: inventory.v1.Reservation.lines:type_name -> inventory.v1.ReservationLine
-	11, // 2: inventory.v1.Reservation.expires_at:type_name -> google.protobuf.Timestamp
-	11, // 3: inventory.v1.Reservation.created_at:type_name -> google.protobuf.Timestamp
-	11, // 4: inventory.v1.Reservation.updated_at:type_name -> google.protobuf.Timestamp
+	20, // 2: inventory.v1.Reservation.expires_at:type_name -> google.protobuf.Timestamp
+	20, // 3: inventory.v1.Reservation.created_at:type_name -> google.protobuf.Timestamp
+	20, // 4: inventory.v1.Reservation.updated_at:type_name -> google.protobuf.Timestamp
 	4,  // 5: inventory.v1.ReservationLine.shortage:type_name -> inventory.v1.Shortage
 	1,  // 6: inventory.v1.AddStockResponse.stock:type_name -> inventory.v1.Stock
 	1,  // 7: inventory.v1.GetStockResponse.stocks:type_name -> inventory.v1.Stock
 	2,  // 8: inventory.v1.GetReservationResponse.reservation:type_name -> inventory.v1.Reservation
-	5,  // 9: inventory.v1.InventoryService.AddStock:input_type -> inventory.v1.AddStockRequest
-	7,  // 10: inventory.v1.InventoryService.GetStock:input_type -> inventory.v1.GetStockRequest
-	9,  // 11: inventory.v1.InventoryService.GetReservation:input_type -> inventory.v1.GetReservationRequest
-	6,  // 12: inventory.v1.InventoryService.AddStock:output_type -> inventory.v1.AddStockResponse
-	8,  // 13: inventory.v1.InventoryService.GetStock:output_type -> inventory.v1.GetStockResponse
-	10, // 14: inventory.v1.InventoryService.GetReservation:output_type -> inventory.v1.GetReservationResponse
-	12, // [12:15] is the sub-list for method output_type
-	9,  // [9:12] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	1,  // 9: inventory.v1.AdjustStockResponse.stock:type_name -> inventory.v1.Stock
+	1,  // 10: inventory.v1.ListStockResponse.stocks:type_name -> inventory.v1.Stock
+	0,  // 11: inventory.v1.ListReservationsRequest.statuses:type_name -> inventory.v1.ReservationStatus
+	20, // 12: inventory.v1.ListReservationsRequest.created_from:type_name -> google.protobuf.Timestamp
+	20, // 13: inventory.v1.ListReservationsRequest.created_before:type_name -> google.protobuf.Timestamp
+	2,  // 14: inventory.v1.ListReservationsResponse.reservations:type_name -> inventory.v1.Reservation
+	20, // 15: inventory.v1.ReservationEntry.at:type_name -> google.protobuf.Timestamp
+	0,  // 16: inventory.v1.ReservationEntry.status:type_name -> inventory.v1.ReservationStatus
+	17, // 17: inventory.v1.GetReservationTimelineResponse.entries:type_name -> inventory.v1.ReservationEntry
+	5,  // 18: inventory.v1.InventoryService.AddStock:input_type -> inventory.v1.AddStockRequest
+	7,  // 19: inventory.v1.InventoryService.GetStock:input_type -> inventory.v1.GetStockRequest
+	9,  // 20: inventory.v1.InventoryService.GetReservation:input_type -> inventory.v1.GetReservationRequest
+	11, // 21: inventory.v1.InventoryService.AdjustStock:input_type -> inventory.v1.AdjustStockRequest
+	13, // 22: inventory.v1.InventoryService.ListStock:input_type -> inventory.v1.ListStockRequest
+	15, // 23: inventory.v1.InventoryService.ListReservations:input_type -> inventory.v1.ListReservationsRequest
+	18, // 24: inventory.v1.InventoryService.GetReservationTimeline:input_type -> inventory.v1.GetReservationTimelineRequest
+	6,  // 25: inventory.v1.InventoryService.AddStock:output_type -> inventory.v1.AddStockResponse
+	8,  // 26: inventory.v1.InventoryService.GetStock:output_type -> inventory.v1.GetStockResponse
+	10, // 27: inventory.v1.InventoryService.GetReservation:output_type -> inventory.v1.GetReservationResponse
+	12, // 28: inventory.v1.InventoryService.AdjustStock:output_type -> inventory.v1.AdjustStockResponse
+	14, // 29: inventory.v1.InventoryService.ListStock:output_type -> inventory.v1.ListStockResponse
+	16, // 30: inventory.v1.InventoryService.ListReservations:output_type -> inventory.v1.ListReservationsResponse
+	19, // 31: inventory.v1.InventoryService.GetReservationTimeline:output_type -> inventory.v1.GetReservationTimelineResponse
+	25, // [25:32] is the sub-list for method output_type
+	18, // [18:25] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_inventory_v1_inventory_proto_init() }
@@ -804,7 +1488,7 @@ func file_inventory_v1_inventory_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_inventory_v1_inventory_proto_rawDesc), len(file_inventory_v1_inventory_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -4,8 +4,8 @@
 // - protoc             (unknown)
 // source: inventory/v1/inventory.proto
 
-// Package inventory.v1 is the API of inventory-srv: receive stock, look at it,
-// and look at the reservation of an order. Reservations are made and ended by
+// Package inventory.v1 is the API of inventory-srv: receive and correct stock, look
+// at it, and look at the reservations of orders. Reservations are made and ended by
 // messages only.
 //
 // Errors are gRPC statuses with details: InvalidArgument carries a BadRequest
@@ -27,9 +27,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	InventoryService_AddStock_FullMethodName       = "/inventory.v1.InventoryService/AddStock"
-	InventoryService_GetStock_FullMethodName       = "/inventory.v1.InventoryService/GetStock"
-	InventoryService_GetReservation_FullMethodName = "/inventory.v1.InventoryService/GetReservation"
+	InventoryService_AddStock_FullMethodName               = "/inventory.v1.InventoryService/AddStock"
+	InventoryService_GetStock_FullMethodName               = "/inventory.v1.InventoryService/GetStock"
+	InventoryService_GetReservation_FullMethodName         = "/inventory.v1.InventoryService/GetReservation"
+	InventoryService_AdjustStock_FullMethodName            = "/inventory.v1.InventoryService/AdjustStock"
+	InventoryService_ListStock_FullMethodName              = "/inventory.v1.InventoryService/ListStock"
+	InventoryService_ListReservations_FullMethodName       = "/inventory.v1.InventoryService/ListReservations"
+	InventoryService_GetReservationTimeline_FullMethodName = "/inventory.v1.InventoryService/GetReservationTimeline"
 )
 
 // InventoryServiceClient is the client API for InventoryService service.
@@ -66,6 +70,51 @@ type InventoryServiceClient interface {
 	//	NotFound, RESERVATION_NOT_FOUND: no event of this order has arrived yet.
 	//	Unavailable, with RetryInfo: the database did not answer.
 	GetReservation(ctx context.Context, in *GetReservationRequest, opts ...grpc.CallOption) (*GetReservationResponse, error)
+	// AdjustStock corrects what is available by a difference: breakage, a count, goods
+	// that came back. It is relative, so that two of them at once both count.
+	//
+	// Idempotent by adjustment_id: the same adjustment counts once.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: a field is out of its bounds.
+	//	NotFound, SKU_NOT_FOUND: the SKU was never received.
+	//	AlreadyExists, ADJUSTMENT_ID_REUSED: the id came with another SKU, difference or
+	//	  reason before.
+	//	FailedPrecondition, NOT_ENOUGH_AVAILABLE: less is available than is to be taken
+	//	  away; what is reserved or sold cannot be adjusted.
+	//	FailedPrecondition, STOCK_OVERFLOW: the SKU would hold more than 1,000,000,000,000 units.
+	//	Unavailable, with RetryInfo: the database did not answer; repeat with the same id.
+	AdjustStock(ctx context.Context, in *AdjustStockRequest, opts ...grpc.CallOption) (*AdjustStockResponse, error)
+	// ListStock returns the stock of all SKUs, sorted by SKU. A page is read in one
+	// statement; two pages are two moments.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: a field is out of its bounds, or page_token is
+	//	  not one that this very query was answered with.
+	//	Unavailable, with RetryInfo: the database did not answer.
+	ListStock(ctx context.Context, in *ListStockRequest, opts ...grpc.CallOption) (*ListStockResponse, error)
+	// ListReservations returns reservations by customer, status and time, the newest
+	// first. Pages are as those of ListOrders.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: a field is out of its bounds, or page_token is
+	//	  not one that this very query was answered with.
+	//	Unavailable, with RetryInfo: the database did not answer.
+	ListReservations(ctx context.Context, in *ListReservationsRequest, opts ...grpc.CallOption) (*ListReservationsResponse, error)
+	// GetReservationTimeline returns what happened to an order's reservation, the
+	// oldest first: the messages that arrived with their ids and attempts, what became
+	// of each, and what is parked. At most 1,000 entries; truncated says that there are
+	// more.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: order_id is not a UUID.
+	//	NotFound, RESERVATION_NOT_FOUND: nothing of this order has arrived yet.
+	//	Unavailable, with RetryInfo: the database did not answer.
+	GetReservationTimeline(ctx context.Context, in *GetReservationTimelineRequest, opts ...grpc.CallOption) (*GetReservationTimelineResponse, error)
 }
 
 type inventoryServiceClient struct {
@@ -106,6 +155,46 @@ func (c *inventoryServiceClient) GetReservation(ctx context.Context, in *GetRese
 	return out, nil
 }
 
+func (c *inventoryServiceClient) AdjustStock(ctx context.Context, in *AdjustStockRequest, opts ...grpc.CallOption) (*AdjustStockResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AdjustStockResponse)
+	err := c.cc.Invoke(ctx, InventoryService_AdjustStock_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryServiceClient) ListStock(ctx context.Context, in *ListStockRequest, opts ...grpc.CallOption) (*ListStockResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListStockResponse)
+	err := c.cc.Invoke(ctx, InventoryService_ListStock_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryServiceClient) ListReservations(ctx context.Context, in *ListReservationsRequest, opts ...grpc.CallOption) (*ListReservationsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListReservationsResponse)
+	err := c.cc.Invoke(ctx, InventoryService_ListReservations_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryServiceClient) GetReservationTimeline(ctx context.Context, in *GetReservationTimelineRequest, opts ...grpc.CallOption) (*GetReservationTimelineResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetReservationTimelineResponse)
+	err := c.cc.Invoke(ctx, InventoryService_GetReservationTimeline_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // InventoryServiceServer is the server API for InventoryService service.
 // All implementations must embed UnimplementedInventoryServiceServer
 // for forward compatibility.
@@ -140,6 +229,51 @@ type InventoryServiceServer interface {
 	//	NotFound, RESERVATION_NOT_FOUND: no event of this order has arrived yet.
 	//	Unavailable, with RetryInfo: the database did not answer.
 	GetReservation(context.Context, *GetReservationRequest) (*GetReservationResponse, error)
+	// AdjustStock corrects what is available by a difference: breakage, a count, goods
+	// that came back. It is relative, so that two of them at once both count.
+	//
+	// Idempotent by adjustment_id: the same adjustment counts once.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: a field is out of its bounds.
+	//	NotFound, SKU_NOT_FOUND: the SKU was never received.
+	//	AlreadyExists, ADJUSTMENT_ID_REUSED: the id came with another SKU, difference or
+	//	  reason before.
+	//	FailedPrecondition, NOT_ENOUGH_AVAILABLE: less is available than is to be taken
+	//	  away; what is reserved or sold cannot be adjusted.
+	//	FailedPrecondition, STOCK_OVERFLOW: the SKU would hold more than 1,000,000,000,000 units.
+	//	Unavailable, with RetryInfo: the database did not answer; repeat with the same id.
+	AdjustStock(context.Context, *AdjustStockRequest) (*AdjustStockResponse, error)
+	// ListStock returns the stock of all SKUs, sorted by SKU. A page is read in one
+	// statement; two pages are two moments.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: a field is out of its bounds, or page_token is
+	//	  not one that this very query was answered with.
+	//	Unavailable, with RetryInfo: the database did not answer.
+	ListStock(context.Context, *ListStockRequest) (*ListStockResponse, error)
+	// ListReservations returns reservations by customer, status and time, the newest
+	// first. Pages are as those of ListOrders.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: a field is out of its bounds, or page_token is
+	//	  not one that this very query was answered with.
+	//	Unavailable, with RetryInfo: the database did not answer.
+	ListReservations(context.Context, *ListReservationsRequest) (*ListReservationsResponse, error)
+	// GetReservationTimeline returns what happened to an order's reservation, the
+	// oldest first: the messages that arrived with their ids and attempts, what became
+	// of each, and what is parked. At most 1,000 entries; truncated says that there are
+	// more.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: order_id is not a UUID.
+	//	NotFound, RESERVATION_NOT_FOUND: nothing of this order has arrived yet.
+	//	Unavailable, with RetryInfo: the database did not answer.
+	GetReservationTimeline(context.Context, *GetReservationTimelineRequest) (*GetReservationTimelineResponse, error)
 	mustEmbedUnimplementedInventoryServiceServer()
 }
 
@@ -158,6 +292,18 @@ func (UnimplementedInventoryServiceServer) GetStock(context.Context, *GetStockRe
 }
 func (UnimplementedInventoryServiceServer) GetReservation(context.Context, *GetReservationRequest) (*GetReservationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetReservation not implemented")
+}
+func (UnimplementedInventoryServiceServer) AdjustStock(context.Context, *AdjustStockRequest) (*AdjustStockResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AdjustStock not implemented")
+}
+func (UnimplementedInventoryServiceServer) ListStock(context.Context, *ListStockRequest) (*ListStockResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListStock not implemented")
+}
+func (UnimplementedInventoryServiceServer) ListReservations(context.Context, *ListReservationsRequest) (*ListReservationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListReservations not implemented")
+}
+func (UnimplementedInventoryServiceServer) GetReservationTimeline(context.Context, *GetReservationTimelineRequest) (*GetReservationTimelineResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetReservationTimeline not implemented")
 }
 func (UnimplementedInventoryServiceServer) mustEmbedUnimplementedInventoryServiceServer() {}
 func (UnimplementedInventoryServiceServer) testEmbeddedByValue()                          {}
@@ -234,6 +380,78 @@ func _InventoryService_GetReservation_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _InventoryService_AdjustStock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AdjustStockRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServiceServer).AdjustStock(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: InventoryService_AdjustStock_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServiceServer).AdjustStock(ctx, req.(*AdjustStockRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _InventoryService_ListStock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListStockRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServiceServer).ListStock(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: InventoryService_ListStock_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServiceServer).ListStock(ctx, req.(*ListStockRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _InventoryService_ListReservations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListReservationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServiceServer).ListReservations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: InventoryService_ListReservations_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServiceServer).ListReservations(ctx, req.(*ListReservationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _InventoryService_GetReservationTimeline_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetReservationTimelineRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServiceServer).GetReservationTimeline(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: InventoryService_GetReservationTimeline_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServiceServer).GetReservationTimeline(ctx, req.(*GetReservationTimelineRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // InventoryService_ServiceDesc is the grpc.ServiceDesc for InventoryService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -252,6 +470,22 @@ var InventoryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetReservation",
 			Handler:    _InventoryService_GetReservation_Handler,
+		},
+		{
+			MethodName: "AdjustStock",
+			Handler:    _InventoryService_AdjustStock_Handler,
+		},
+		{
+			MethodName: "ListStock",
+			Handler:    _InventoryService_ListStock_Handler,
+		},
+		{
+			MethodName: "ListReservations",
+			Handler:    _InventoryService_ListReservations_Handler,
+		},
+		{
+			MethodName: "GetReservationTimeline",
+			Handler:    _InventoryService_GetReservationTimeline_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -4,8 +4,9 @@
 // 	protoc        (unknown)
 // source: order/v1/order.proto
 
-// Package order.v1 is the API of order-srv: place an order, look at it, record
-// its payment, and let the inventory service ask whether it is still unpaid.
+// Package order.v1 is the API of order-srv: place an order, look at it and at all
+// that happened to it, record its payment, cancel it, and let the inventory service
+// ask whether it is still unpaid.
 //
 // Errors are gRPC statuses with details: InvalidArgument carries a BadRequest
 // that names each field, every other one an ErrorInfo (domain "orderflow")
@@ -324,6 +325,67 @@ func (RefundReason) EnumDescriptor() ([]byte, []int) {
 	return file_order_v1_order_proto_rawDescGZIP(), []int{4}
 }
 
+// CloseTrigger is why somebody asks whether orders are unpaid.
+type CloseTrigger int32
+
+const (
+	// Not said.
+	CloseTrigger_CLOSE_TRIGGER_UNSPECIFIED CloseTrigger = 0
+	// The order's timer has come.
+	CloseTrigger_CLOSE_TRIGGER_TIMER CloseTrigger = 1
+	// The order's created event came after its due time.
+	CloseTrigger_CLOSE_TRIGGER_LATE_EVENT CloseTrigger = 2
+	// Inventory's sweeper has found a reservation past its due time.
+	CloseTrigger_CLOSE_TRIGGER_INVENTORY_SWEEPER CloseTrigger = 3
+	// An operator replays a parked message.
+	CloseTrigger_CLOSE_TRIGGER_REPLAY CloseTrigger = 4
+)
+
+// Enum value maps for CloseTrigger.
+var (
+	CloseTrigger_name = map[int32]string{
+		0: "CLOSE_TRIGGER_UNSPECIFIED",
+		1: "CLOSE_TRIGGER_TIMER",
+		2: "CLOSE_TRIGGER_LATE_EVENT",
+		3: "CLOSE_TRIGGER_INVENTORY_SWEEPER",
+		4: "CLOSE_TRIGGER_REPLAY",
+	}
+	CloseTrigger_value = map[string]int32{
+		"CLOSE_TRIGGER_UNSPECIFIED":       0,
+		"CLOSE_TRIGGER_TIMER":             1,
+		"CLOSE_TRIGGER_LATE_EVENT":        2,
+		"CLOSE_TRIGGER_INVENTORY_SWEEPER": 3,
+		"CLOSE_TRIGGER_REPLAY":            4,
+	}
+)
+
+func (x CloseTrigger) Enum() *CloseTrigger {
+	p := new(CloseTrigger)
+	*p = x
+	return p
+}
+
+func (x CloseTrigger) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CloseTrigger) Descriptor() protoreflect.EnumDescriptor {
+	return file_order_v1_order_proto_enumTypes[5].Descriptor()
+}
+
+func (CloseTrigger) Type() protoreflect.EnumType {
+	return &file_order_v1_order_proto_enumTypes[5]
+}
+
+func (x CloseTrigger) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CloseTrigger.Descriptor instead.
+func (CloseTrigger) EnumDescriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{5}
+}
+
 // CloseOutcome is how an order stands after CloseIfUnpaid.
 type CloseOutcome int32
 
@@ -369,11 +431,11 @@ func (x CloseOutcome) String() string {
 }
 
 func (CloseOutcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_order_v1_order_proto_enumTypes[5].Descriptor()
+	return file_order_v1_order_proto_enumTypes[6].Descriptor()
 }
 
 func (CloseOutcome) Type() protoreflect.EnumType {
-	return &file_order_v1_order_proto_enumTypes[5]
+	return &file_order_v1_order_proto_enumTypes[6]
 }
 
 func (x CloseOutcome) Number() protoreflect.EnumNumber {
@@ -382,7 +444,154 @@ func (x CloseOutcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CloseOutcome.Descriptor instead.
 func (CloseOutcome) EnumDescriptor() ([]byte, []int) {
-	return file_order_v1_order_proto_rawDescGZIP(), []int{5}
+	return file_order_v1_order_proto_rawDescGZIP(), []int{6}
+}
+
+// Cause is who made something happen to an order.
+type Cause int32
+
+const (
+	// Not known.
+	Cause_CAUSE_UNSPECIFIED Cause = 0
+	// A call of a client.
+	Cause_CAUSE_CLIENT Cause = 1
+	// What inventory said about the stock.
+	Cause_CAUSE_INVENTORY Cause = 2
+	// The order's timer, which inventory obeys by asking whether it is unpaid.
+	Cause_CAUSE_TIMER Cause = 3
+	// The created event, which came after the due time.
+	Cause_CAUSE_LATE_EVENT Cause = 4
+	// order-srv's sweeper.
+	Cause_CAUSE_SWEEPER Cause = 5
+	// inventory-srv's sweeper.
+	Cause_CAUSE_INVENTORY_SWEEPER Cause = 6
+	// An operator: a repair, or the replay of a parked message.
+	Cause_CAUSE_OPERATOR Cause = 7
+	// The broker, which asks what became of a half message.
+	Cause_CAUSE_BROKER Cause = 8
+)
+
+// Enum value maps for Cause.
+var (
+	Cause_name = map[int32]string{
+		0: "CAUSE_UNSPECIFIED",
+		1: "CAUSE_CLIENT",
+		2: "CAUSE_INVENTORY",
+		3: "CAUSE_TIMER",
+		4: "CAUSE_LATE_EVENT",
+		5: "CAUSE_SWEEPER",
+		6: "CAUSE_INVENTORY_SWEEPER",
+		7: "CAUSE_OPERATOR",
+		8: "CAUSE_BROKER",
+	}
+	Cause_value = map[string]int32{
+		"CAUSE_UNSPECIFIED":       0,
+		"CAUSE_CLIENT":            1,
+		"CAUSE_INVENTORY":         2,
+		"CAUSE_TIMER":             3,
+		"CAUSE_LATE_EVENT":        4,
+		"CAUSE_SWEEPER":           5,
+		"CAUSE_INVENTORY_SWEEPER": 6,
+		"CAUSE_OPERATOR":          7,
+		"CAUSE_BROKER":            8,
+	}
+)
+
+func (x Cause) Enum() *Cause {
+	p := new(Cause)
+	*p = x
+	return p
+}
+
+func (x Cause) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Cause) Descriptor() protoreflect.EnumDescriptor {
+	return file_order_v1_order_proto_enumTypes[7].Descriptor()
+}
+
+func (Cause) Type() protoreflect.EnumType {
+	return &file_order_v1_order_proto_enumTypes[7]
+}
+
+func (x Cause) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Cause.Descriptor instead.
+func (Cause) EnumDescriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{7}
+}
+
+// TimelineKind is what kind of thing happened.
+type TimelineKind int32
+
+const (
+	// Never returned.
+	TimelineKind_TIMELINE_KIND_UNSPECIFIED TimelineKind = 0
+	// The order changed. The message is the half message whose local transaction the
+	// change was (created, paid, closed), or the one that told of the stock.
+	TimelineKind_TIMELINE_KIND_CHANGED TimelineKind = 1
+	// A message was sent that changes nothing here: a timer, or an event again.
+	TimelineKind_TIMELINE_KIND_SENT TimelineKind = 2
+	// A message arrived that changed nothing: it was known, or overtaken.
+	TimelineKind_TIMELINE_KIND_RECEIVED TimelineKind = 3
+	// The broker asked what became of a half message; detail is the answer.
+	TimelineKind_TIMELINE_KIND_CHECK_BACK TimelineKind = 4
+	// A payment was recorded that could not pay for the order, or was refunded.
+	TimelineKind_TIMELINE_KIND_PAYMENT TimelineKind = 5
+	// A message of the order is parked; detail says why.
+	TimelineKind_TIMELINE_KIND_PARKED TimelineKind = 6
+)
+
+// Enum value maps for TimelineKind.
+var (
+	TimelineKind_name = map[int32]string{
+		0: "TIMELINE_KIND_UNSPECIFIED",
+		1: "TIMELINE_KIND_CHANGED",
+		2: "TIMELINE_KIND_SENT",
+		3: "TIMELINE_KIND_RECEIVED",
+		4: "TIMELINE_KIND_CHECK_BACK",
+		5: "TIMELINE_KIND_PAYMENT",
+		6: "TIMELINE_KIND_PARKED",
+	}
+	TimelineKind_value = map[string]int32{
+		"TIMELINE_KIND_UNSPECIFIED": 0,
+		"TIMELINE_KIND_CHANGED":     1,
+		"TIMELINE_KIND_SENT":        2,
+		"TIMELINE_KIND_RECEIVED":    3,
+		"TIMELINE_KIND_CHECK_BACK":  4,
+		"TIMELINE_KIND_PAYMENT":     5,
+		"TIMELINE_KIND_PARKED":      6,
+	}
+)
+
+func (x TimelineKind) Enum() *TimelineKind {
+	p := new(TimelineKind)
+	*p = x
+	return p
+}
+
+func (x TimelineKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TimelineKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_order_v1_order_proto_enumTypes[8].Descriptor()
+}
+
+func (TimelineKind) Type() protoreflect.EnumType {
+	return &file_order_v1_order_proto_enumTypes[8]
+}
+
+func (x TimelineKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TimelineKind.Descriptor instead.
+func (TimelineKind) EnumDescriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{8}
 }
 
 // Money is an amount in the minor units of a currency.
@@ -524,7 +733,8 @@ type Order struct {
 	Total *Money `protobuf:"bytes,6,opt,name=total,proto3" json:"total,omitempty"`
 	// How long the customer has to pay.
 	PaymentWindow *durationpb.Duration `protobuf:"bytes,7,opt,name=payment_window,json=paymentWindow,proto3" json:"payment_window,omitempty"`
-	// When the payment window ends: the due time of the order's timer.
+	// When the payment window ends: the due time of the order's timer. Unset if the
+	// order is exempt from the timeout.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	// When the order was placed.
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
@@ -533,7 +743,11 @@ type Order struct {
 	// What inventory last confirmed.
 	StockState StockState `protobuf:"varint,11,opt,name=stock_state,json=stockState,proto3,enum=order.v1.StockState" json:"stock_state,omitempty"`
 	// Grows by one with each change of the order.
-	Version       int64 `protobuf:"varint,12,opt,name=version,proto3" json:"version,omitempty"`
+	Version int64 `protobuf:"varint,12,opt,name=version,proto3" json:"version,omitempty"`
+	// What the customer said when the order was cancelled.
+	CancelReason string `protobuf:"bytes,13,opt,name=cancel_reason,json=cancelReason,proto3" json:"cancel_reason,omitempty"`
+	// True if the order has no timer: it waits until it is paid or cancelled.
+	TimeoutExempt bool `protobuf:"varint,14,opt,name=timeout_exempt,json=timeoutExempt,proto3" json:"timeout_exempt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -650,6 +864,20 @@ func (x *Order) GetVersion() int64 {
 		return x.Version
 	}
 	return 0
+}
+
+func (x *Order) GetCancelReason() string {
+	if x != nil {
+		return x.CancelReason
+	}
+	return ""
+}
+
+func (x *Order) GetTimeoutExempt() bool {
+	if x != nil {
+		return x.TimeoutExempt
+	}
+	return false
 }
 
 // Line is one SKU of a placed order.
@@ -795,6 +1023,9 @@ type CreateOrderRequest struct {
 	// unless configured otherwise). Otherwise exactly one of the durations that
 	// the broker can deliver; the violation lists them.
 	PaymentWindow *durationpb.Duration `protobuf:"bytes,5,opt,name=payment_window,json=paymentWindow,proto3" json:"payment_window,omitempty"`
+	// Answer only when the stock is reserved or refused, or the caller's time is
+	// nearly over. A repetition may ask otherwise.
+	WaitForStock  bool `protobuf:"varint,6,opt,name=wait_for_stock,json=waitForStock,proto3" json:"wait_for_stock,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -862,6 +1093,13 @@ func (x *CreateOrderRequest) GetPaymentWindow() *durationpb.Duration {
 		return x.PaymentWindow
 	}
 	return nil
+}
+
+func (x *CreateOrderRequest) GetWaitForStock() bool {
+	if x != nil {
+		return x.WaitForStock
+	}
+	return false
 }
 
 // CreateOrderResponse is the answer to CreateOrder.
@@ -1134,7 +1372,9 @@ func (x *PayOrderResponse) GetOrder() *Order {
 type CloseIfUnpaidRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1 to 64 UUIDs.
-	OrderIds      []string `protobuf:"bytes,1,rep,name=order_ids,json=orderIds,proto3" json:"order_ids,omitempty"`
+	OrderIds []string `protobuf:"bytes,1,rep,name=order_ids,json=orderIds,proto3" json:"order_ids,omitempty"`
+	// What made the caller ask; the timeline of an order that is closed says so.
+	Trigger       CloseTrigger `protobuf:"varint,2,opt,name=trigger,proto3,enum=order.v1.CloseTrigger" json:"trigger,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1174,6 +1414,13 @@ func (x *CloseIfUnpaidRequest) GetOrderIds() []string {
 		return x.OrderIds
 	}
 	return nil
+}
+
+func (x *CloseIfUnpaidRequest) GetTrigger() CloseTrigger {
+	if x != nil {
+		return x.Trigger
+	}
+	return CloseTrigger_CLOSE_TRIGGER_UNSPECIFIED
 }
 
 // CloseIfUnpaidResponse answers for each order, in the order of the request.
@@ -1296,6 +1543,1189 @@ func (x *CloseIfUnpaidResult) GetDueAt() *timestamppb.Timestamp {
 	return nil
 }
 
+// ListOrdersRequest says which orders.
+type ListOrdersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only those of this customer, 1 to 64 visible ASCII characters; empty: of all.
+	CustomerId string `protobuf:"bytes,1,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
+	// Only those in one of these statuses; empty: in any.
+	Statuses []OrderStatus `protobuf:"varint,2,rep,packed,name=statuses,proto3,enum=order.v1.OrderStatus" json:"statuses,omitempty"`
+	// Only those placed at this time or later.
+	CreatedFrom *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=created_from,json=createdFrom,proto3" json:"created_from,omitempty"`
+	// Only those placed before this time.
+	CreatedBefore *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=created_before,json=createdBefore,proto3" json:"created_before,omitempty"`
+	// How many at most, 1 to 500; 0: 50.
+	PageSize int32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before, with the other fields as they were
+	// (page_size may change); empty: the first page.
+	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListOrdersRequest) Reset() {
+	*x = ListOrdersRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListOrdersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListOrdersRequest) ProtoMessage() {}
+
+func (x *ListOrdersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListOrdersRequest.ProtoReflect.Descriptor instead.
+func (*ListOrdersRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListOrdersRequest) GetCustomerId() string {
+	if x != nil {
+		return x.CustomerId
+	}
+	return ""
+}
+
+func (x *ListOrdersRequest) GetStatuses() []OrderStatus {
+	if x != nil {
+		return x.Statuses
+	}
+	return nil
+}
+
+func (x *ListOrdersRequest) GetCreatedFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedFrom
+	}
+	return nil
+}
+
+func (x *ListOrdersRequest) GetCreatedBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedBefore
+	}
+	return nil
+}
+
+func (x *ListOrdersRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListOrdersRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListOrdersResponse is a page of orders.
+type ListOrdersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The orders, the newest first.
+	Orders []*Order `protobuf:"bytes,1,rep,name=orders,proto3" json:"orders,omitempty"`
+	// Of the next page; empty if this is the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListOrdersResponse) Reset() {
+	*x = ListOrdersResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListOrdersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListOrdersResponse) ProtoMessage() {}
+
+func (x *ListOrdersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListOrdersResponse.ProtoReflect.Descriptor instead.
+func (*ListOrdersResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListOrdersResponse) GetOrders() []*Order {
+	if x != nil {
+		return x.Orders
+	}
+	return nil
+}
+
+func (x *ListOrdersResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// WatchOrderRequest names an order and what is known of it.
+type WatchOrderRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the order.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// The version that was seen last; 0: nothing was.
+	AfterVersion  int64 `protobuf:"varint,2,opt,name=after_version,json=afterVersion,proto3" json:"after_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchOrderRequest) Reset() {
+	*x = WatchOrderRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchOrderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchOrderRequest) ProtoMessage() {}
+
+func (x *WatchOrderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchOrderRequest.ProtoReflect.Descriptor instead.
+func (*WatchOrderRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *WatchOrderRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *WatchOrderRequest) GetAfterVersion() int64 {
+	if x != nil {
+		return x.AfterVersion
+	}
+	return 0
+}
+
+// WatchOrderResponse is an order after one of its changes.
+type WatchOrderResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Version of the order after the change.
+	Version int64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// Where it stood then.
+	Status OrderStatus `protobuf:"varint,2,opt,name=status,proto3,enum=order.v1.OrderStatus" json:"status,omitempty"`
+	// Why it was closed, if it was.
+	CloseReason CloseReason `protobuf:"varint,3,opt,name=close_reason,json=closeReason,proto3,enum=order.v1.CloseReason" json:"close_reason,omitempty"`
+	// What inventory had confirmed.
+	StockState StockState `protobuf:"varint,4,opt,name=stock_state,json=stockState,proto3,enum=order.v1.StockState" json:"stock_state,omitempty"`
+	// When its payment window was to end; unset if it was exempt from the timeout.
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// When it changed.
+	ChangedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=changed_at,json=changedAt,proto3" json:"changed_at,omitempty"`
+	// Who changed it.
+	Cause         Cause `protobuf:"varint,7,opt,name=cause,proto3,enum=order.v1.Cause" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchOrderResponse) Reset() {
+	*x = WatchOrderResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchOrderResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchOrderResponse) ProtoMessage() {}
+
+func (x *WatchOrderResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchOrderResponse.ProtoReflect.Descriptor instead.
+func (*WatchOrderResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *WatchOrderResponse) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *WatchOrderResponse) GetStatus() OrderStatus {
+	if x != nil {
+		return x.Status
+	}
+	return OrderStatus_ORDER_STATUS_UNSPECIFIED
+}
+
+func (x *WatchOrderResponse) GetCloseReason() CloseReason {
+	if x != nil {
+		return x.CloseReason
+	}
+	return CloseReason_CLOSE_REASON_UNSPECIFIED
+}
+
+func (x *WatchOrderResponse) GetStockState() StockState {
+	if x != nil {
+		return x.StockState
+	}
+	return StockState_STOCK_STATE_UNSPECIFIED
+}
+
+func (x *WatchOrderResponse) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *WatchOrderResponse) GetChangedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ChangedAt
+	}
+	return nil
+}
+
+func (x *WatchOrderResponse) GetCause() Cause {
+	if x != nil {
+		return x.Cause
+	}
+	return Cause_CAUSE_UNSPECIFIED
+}
+
+// TimelineEntry is one thing that happened.
+type TimelineEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When, by the clock of the replica that wrote it down.
+	At *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	// What kind of thing.
+	Kind TimelineKind `protobuf:"varint,2,opt,name=kind,proto3,enum=order.v1.TimelineKind" json:"kind,omitempty"`
+	// Who made it happen.
+	Cause Cause `protobuf:"varint,3,opt,name=cause,proto3,enum=order.v1.Cause" json:"cause,omitempty"`
+	// Version of the order after the change; 0 if it did not change.
+	Version int64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
+	// Where the order stood afterwards, with a change.
+	Status OrderStatus `protobuf:"varint,5,opt,name=status,proto3,enum=order.v1.OrderStatus" json:"status,omitempty"`
+	// Why it was closed, with a change.
+	CloseReason CloseReason `protobuf:"varint,6,opt,name=close_reason,json=closeReason,proto3,enum=order.v1.CloseReason" json:"close_reason,omitempty"`
+	// What inventory had confirmed, with a change.
+	StockState StockState `protobuf:"varint,7,opt,name=stock_state,json=stockState,proto3,enum=order.v1.StockState" json:"stock_state,omitempty"`
+	// When its payment window was to end, with a change; unset if it was exempt.
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// Tag of the message: created, paid, closed, timeout, reserved, rejected,
+	// released or sold. Empty if there was none.
+	Tag string `protobuf:"bytes,9,opt,name=tag,proto3" json:"tag,omitempty"`
+	// Id of the message. Ids repeat under load: do not use it as a key.
+	MessageId string `protobuf:"bytes,10,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
+	// Which delivery it was, with a message that was received: 1 for the first.
+	Attempt int32 `protobuf:"varint,11,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// More about it, for people.
+	Detail        string `protobuf:"bytes,12,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimelineEntry) Reset() {
+	*x = TimelineEntry{}
+	mi := &file_order_v1_order_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimelineEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimelineEntry) ProtoMessage() {}
+
+func (x *TimelineEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimelineEntry.ProtoReflect.Descriptor instead.
+func (*TimelineEntry) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *TimelineEntry) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *TimelineEntry) GetKind() TimelineKind {
+	if x != nil {
+		return x.Kind
+	}
+	return TimelineKind_TIMELINE_KIND_UNSPECIFIED
+}
+
+func (x *TimelineEntry) GetCause() Cause {
+	if x != nil {
+		return x.Cause
+	}
+	return Cause_CAUSE_UNSPECIFIED
+}
+
+func (x *TimelineEntry) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *TimelineEntry) GetStatus() OrderStatus {
+	if x != nil {
+		return x.Status
+	}
+	return OrderStatus_ORDER_STATUS_UNSPECIFIED
+}
+
+func (x *TimelineEntry) GetCloseReason() CloseReason {
+	if x != nil {
+		return x.CloseReason
+	}
+	return CloseReason_CLOSE_REASON_UNSPECIFIED
+}
+
+func (x *TimelineEntry) GetStockState() StockState {
+	if x != nil {
+		return x.StockState
+	}
+	return StockState_STOCK_STATE_UNSPECIFIED
+}
+
+func (x *TimelineEntry) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *TimelineEntry) GetTag() string {
+	if x != nil {
+		return x.Tag
+	}
+	return ""
+}
+
+func (x *TimelineEntry) GetMessageId() string {
+	if x != nil {
+		return x.MessageId
+	}
+	return ""
+}
+
+func (x *TimelineEntry) GetAttempt() int32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *TimelineEntry) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+// GetTimelineRequest names an order.
+type GetTimelineRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the order.
+	OrderId       string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTimelineRequest) Reset() {
+	*x = GetTimelineRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTimelineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTimelineRequest) ProtoMessage() {}
+
+func (x *GetTimelineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTimelineRequest.ProtoReflect.Descriptor instead.
+func (*GetTimelineRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *GetTimelineRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+// GetTimelineResponse is what happened to the order.
+type GetTimelineResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The oldest first.
+	Entries []*TimelineEntry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	// True if there are more than the answer may hold; the newest are left out.
+	Truncated     bool `protobuf:"varint,2,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTimelineResponse) Reset() {
+	*x = GetTimelineResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTimelineResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTimelineResponse) ProtoMessage() {}
+
+func (x *GetTimelineResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTimelineResponse.ProtoReflect.Descriptor instead.
+func (*GetTimelineResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *GetTimelineResponse) GetEntries() []*TimelineEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *GetTimelineResponse) GetTruncated() bool {
+	if x != nil {
+		return x.Truncated
+	}
+	return false
+}
+
+// CancelOrderRequest asks for the end of an order.
+type CancelOrderRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the order.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// Why, in the customer's words: up to 200 characters, none of them a control
+	// character; may be empty.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelOrderRequest) Reset() {
+	*x = CancelOrderRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelOrderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelOrderRequest) ProtoMessage() {}
+
+func (x *CancelOrderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelOrderRequest.ProtoReflect.Descriptor instead.
+func (*CancelOrderRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *CancelOrderRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *CancelOrderRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// CancelOrderResponse is the answer to CancelOrder.
+type CancelOrderResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order, cancelled.
+	Order         *Order `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelOrderResponse) Reset() {
+	*x = CancelOrderResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelOrderResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelOrderResponse) ProtoMessage() {}
+
+func (x *CancelOrderResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelOrderResponse.ProtoReflect.Descriptor instead.
+func (*CancelOrderResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *CancelOrderResponse) GetOrder() *Order {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+// ExtendPaymentRequest asks for a new payment window.
+type ExtendPaymentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the order.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// Chosen by the client, 1 to 64 visible ASCII characters; unique per order.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// How long the customer has to pay from now on: one of the durations that the
+	// broker can deliver; the violation lists them.
+	PaymentWindow *durationpb.Duration `protobuf:"bytes,3,opt,name=payment_window,json=paymentWindow,proto3" json:"payment_window,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtendPaymentRequest) Reset() {
+	*x = ExtendPaymentRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtendPaymentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtendPaymentRequest) ProtoMessage() {}
+
+func (x *ExtendPaymentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtendPaymentRequest.ProtoReflect.Descriptor instead.
+func (*ExtendPaymentRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ExtendPaymentRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *ExtendPaymentRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ExtendPaymentRequest) GetPaymentWindow() *durationpb.Duration {
+	if x != nil {
+		return x.PaymentWindow
+	}
+	return nil
+}
+
+// ExtendPaymentResponse is the answer to ExtendPayment.
+type ExtendPaymentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order as it is now.
+	Order         *Order `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtendPaymentResponse) Reset() {
+	*x = ExtendPaymentResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtendPaymentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtendPaymentResponse) ProtoMessage() {}
+
+func (x *ExtendPaymentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtendPaymentResponse.ProtoReflect.Descriptor instead.
+func (*ExtendPaymentResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ExtendPaymentResponse) GetOrder() *Order {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+// ExemptFromTimeoutRequest asks for the exemption of an order.
+type ExemptFromTimeoutRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUID of the order.
+	OrderId string `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// Why, for the timeline: 1 to 200 characters, none of them a control character.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExemptFromTimeoutRequest) Reset() {
+	*x = ExemptFromTimeoutRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExemptFromTimeoutRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExemptFromTimeoutRequest) ProtoMessage() {}
+
+func (x *ExemptFromTimeoutRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExemptFromTimeoutRequest.ProtoReflect.Descriptor instead.
+func (*ExemptFromTimeoutRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ExemptFromTimeoutRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *ExemptFromTimeoutRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// ExemptFromTimeoutResponse is the answer to ExemptFromTimeout.
+type ExemptFromTimeoutResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The order as it is now.
+	Order         *Order `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExemptFromTimeoutResponse) Reset() {
+	*x = ExemptFromTimeoutResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExemptFromTimeoutResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExemptFromTimeoutResponse) ProtoMessage() {}
+
+func (x *ExemptFromTimeoutResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExemptFromTimeoutResponse.ProtoReflect.Descriptor instead.
+func (*ExemptFromTimeoutResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ExemptFromTimeoutResponse) GetOrder() *Order {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+// Payment is a payment and what became of it.
+type Payment struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The provider's id of the payment.
+	PaymentId string `protobuf:"bytes,1,opt,name=payment_id,json=paymentId,proto3" json:"payment_id,omitempty"`
+	// UUID of the order it was for.
+	OrderId string `protobuf:"bytes,2,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// What was paid.
+	Amount *Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// What became of it.
+	Outcome PaymentOutcome `protobuf:"varint,4,opt,name=outcome,proto3,enum=order.v1.PaymentOutcome" json:"outcome,omitempty"`
+	// Why it has, or had, to be refunded.
+	RefundReason RefundReason `protobuf:"varint,5,opt,name=refund_reason,json=refundReason,proto3,enum=order.v1.RefundReason" json:"refund_reason,omitempty"`
+	// When it was recorded.
+	RecordedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=recorded_at,json=recordedAt,proto3" json:"recorded_at,omitempty"`
+	// The provider's id of the refund, once it is resolved.
+	RefundId string `protobuf:"bytes,7,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	// When the refund was recorded; unset while it is due.
+	RefundedAt    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=refunded_at,json=refundedAt,proto3" json:"refunded_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Payment) Reset() {
+	*x = Payment{}
+	mi := &file_order_v1_order_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Payment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Payment) ProtoMessage() {}
+
+func (x *Payment) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Payment.ProtoReflect.Descriptor instead.
+func (*Payment) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Payment) GetPaymentId() string {
+	if x != nil {
+		return x.PaymentId
+	}
+	return ""
+}
+
+func (x *Payment) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *Payment) GetAmount() *Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *Payment) GetOutcome() PaymentOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return PaymentOutcome_PAYMENT_OUTCOME_UNSPECIFIED
+}
+
+func (x *Payment) GetRefundReason() RefundReason {
+	if x != nil {
+		return x.RefundReason
+	}
+	return RefundReason_REFUND_REASON_UNSPECIFIED
+}
+
+func (x *Payment) GetRecordedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RecordedAt
+	}
+	return nil
+}
+
+func (x *Payment) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+func (x *Payment) GetRefundedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RefundedAt
+	}
+	return nil
+}
+
+// ListRefundsDueRequest asks for a page.
+type ListRefundsDueRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many at most, 1 to 500; 0: 50.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before; empty: the first page.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRefundsDueRequest) Reset() {
+	*x = ListRefundsDueRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRefundsDueRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRefundsDueRequest) ProtoMessage() {}
+
+func (x *ListRefundsDueRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRefundsDueRequest.ProtoReflect.Descriptor instead.
+func (*ListRefundsDueRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ListRefundsDueRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListRefundsDueRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListRefundsDueResponse is a page of payments.
+type ListRefundsDueResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The oldest first.
+	Payments []*Payment `protobuf:"bytes,1,rep,name=payments,proto3" json:"payments,omitempty"`
+	// Of the next page; empty if this is the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRefundsDueResponse) Reset() {
+	*x = ListRefundsDueResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRefundsDueResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRefundsDueResponse) ProtoMessage() {}
+
+func (x *ListRefundsDueResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRefundsDueResponse.ProtoReflect.Descriptor instead.
+func (*ListRefundsDueResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ListRefundsDueResponse) GetPayments() []*Payment {
+	if x != nil {
+		return x.Payments
+	}
+	return nil
+}
+
+func (x *ListRefundsDueResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ResolveRefundRequest says that a refund has happened.
+type ResolveRefundRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The provider's id of the payment, 1 to 64 visible ASCII characters.
+	PaymentId string `protobuf:"bytes,1,opt,name=payment_id,json=paymentId,proto3" json:"payment_id,omitempty"`
+	// The provider's id of the refund, 1 to 64 visible ASCII characters.
+	RefundId      string `protobuf:"bytes,2,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveRefundRequest) Reset() {
+	*x = ResolveRefundRequest{}
+	mi := &file_order_v1_order_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveRefundRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveRefundRequest) ProtoMessage() {}
+
+func (x *ResolveRefundRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveRefundRequest.ProtoReflect.Descriptor instead.
+func (*ResolveRefundRequest) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ResolveRefundRequest) GetPaymentId() string {
+	if x != nil {
+		return x.PaymentId
+	}
+	return ""
+}
+
+func (x *ResolveRefundRequest) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+// ResolveRefundResponse is the answer to ResolveRefund.
+type ResolveRefundResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The payment, refunded.
+	Payment       *Payment `protobuf:"bytes,1,opt,name=payment,proto3" json:"payment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveRefundResponse) Reset() {
+	*x = ResolveRefundResponse{}
+	mi := &file_order_v1_order_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveRefundResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveRefundResponse) ProtoMessage() {}
+
+func (x *ResolveRefundResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_order_v1_order_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveRefundResponse.ProtoReflect.Descriptor instead.
+func (*ResolveRefundResponse) Descriptor() ([]byte, []int) {
+	return file_order_v1_order_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ResolveRefundResponse) GetPayment() *Payment {
+	if x != nil {
+		return x.Payment
+	}
+	return nil
+}
+
 var File_order_v1_order_proto protoreflect.FileDescriptor
 
 const file_order_v1_order_proto_rawDesc = "" +
@@ -1308,7 +2738,7 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\tOrderLine\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x1a\n" +
 	"\bquantity\x18\x02 \x01(\x03R\bquantity\x12(\n" +
-	"\x10unit_price_minor\x18\x03 \x01(\x03R\x0eunitPriceMinor\"\xbd\x04\n" +
+	"\x10unit_price_minor\x18\x03 \x01(\x03R\x0eunitPriceMinor\"\x89\x05\n" +
 	"\x05Order\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1f\n" +
 	"\vcustomer_id\x18\x02 \x01(\tR\n" +
@@ -1327,7 +2757,9 @@ const file_order_v1_order_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x125\n" +
 	"\vstock_state\x18\v \x01(\x0e2\x14.order.v1.StockStateR\n" +
 	"stockState\x12\x18\n" +
-	"\aversion\x18\f \x01(\x03R\aversion\"\x8e\x01\n" +
+	"\aversion\x18\f \x01(\x03R\aversion\x12#\n" +
+	"\rcancel_reason\x18\r \x01(\tR\fcancelReason\x12%\n" +
+	"\x0etimeout_exempt\x18\x0e \x01(\bR\rtimeoutExempt\"\x8e\x01\n" +
 	"\x04Line\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x1a\n" +
 	"\bquantity\x18\x02 \x01(\x03R\bquantity\x12(\n" +
@@ -1336,14 +2768,15 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\bShortage\x12\x1c\n" +
 	"\tavailable\x18\x01 \x01(\x03R\tavailable\x12\x1f\n" +
 	"\vunknown_sku\x18\x02 \x01(\bR\n" +
-	"unknownSku\"\xf0\x01\n" +
+	"unknownSku\"\x96\x02\n" +
 	"\x12CreateOrderRequest\x12'\n" +
 	"\x0fidempotency_key\x18\x01 \x01(\tR\x0eidempotencyKey\x12\x1f\n" +
 	"\vcustomer_id\x18\x02 \x01(\tR\n" +
 	"customerId\x12#\n" +
 	"\rcurrency_code\x18\x03 \x01(\tR\fcurrencyCode\x12)\n" +
 	"\x05lines\x18\x04 \x03(\v2\x13.order.v1.OrderLineR\x05lines\x12@\n" +
-	"\x0epayment_window\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\rpaymentWindow\"<\n" +
+	"\x0epayment_window\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\rpaymentWindow\x12$\n" +
+	"\x0ewait_for_stock\x18\x06 \x01(\bR\fwaitForStock\"<\n" +
 	"\x13CreateOrderResponse\x12%\n" +
 	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\",\n" +
 	"\x0fGetOrderRequest\x12\x19\n" +
@@ -1358,16 +2791,107 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\x10PayOrderResponse\x122\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x18.order.v1.PaymentOutcomeR\aoutcome\x12;\n" +
 	"\rrefund_reason\x18\x02 \x01(\x0e2\x16.order.v1.RefundReasonR\frefundReason\x12%\n" +
-	"\x05order\x18\x03 \x01(\v2\x0f.order.v1.OrderR\x05order\"3\n" +
+	"\x05order\x18\x03 \x01(\v2\x0f.order.v1.OrderR\x05order\"e\n" +
 	"\x14CloseIfUnpaidRequest\x12\x1b\n" +
-	"\torder_ids\x18\x01 \x03(\tR\borderIds\"P\n" +
+	"\torder_ids\x18\x01 \x03(\tR\borderIds\x120\n" +
+	"\atrigger\x18\x02 \x01(\x0e2\x16.order.v1.CloseTriggerR\atrigger\"P\n" +
 	"\x15CloseIfUnpaidResponse\x127\n" +
 	"\aresults\x18\x01 \x03(\v2\x1d.order.v1.CloseIfUnpaidResultR\aresults\"\xcf\x01\n" +
 	"\x13CloseIfUnpaidResult\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x120\n" +
 	"\aoutcome\x18\x02 \x01(\x0e2\x16.order.v1.CloseOutcomeR\aoutcome\x128\n" +
 	"\fclose_reason\x18\x03 \x01(\x0e2\x15.order.v1.CloseReasonR\vcloseReason\x121\n" +
-	"\x06due_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05dueAt*\x8f\x01\n" +
+	"\x06due_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05dueAt\"\xa5\x02\n" +
+	"\x11ListOrdersRequest\x12\x1f\n" +
+	"\vcustomer_id\x18\x01 \x01(\tR\n" +
+	"customerId\x121\n" +
+	"\bstatuses\x18\x02 \x03(\x0e2\x15.order.v1.OrderStatusR\bstatuses\x12=\n" +
+	"\fcreated_from\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vcreatedFrom\x12A\n" +
+	"\x0ecreated_before\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\rcreatedBefore\x12\x1b\n" +
+	"\tpage_size\x18\x05 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x06 \x01(\tR\tpageToken\"e\n" +
+	"\x12ListOrdersResponse\x12'\n" +
+	"\x06orders\x18\x01 \x03(\v2\x0f.order.v1.OrderR\x06orders\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"S\n" +
+	"\x11WatchOrderRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12#\n" +
+	"\rafter_version\x18\x02 \x01(\x03R\fafterVersion\"\xeb\x02\n" +
+	"\x12WatchOrderResponse\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x03R\aversion\x12-\n" +
+	"\x06status\x18\x02 \x01(\x0e2\x15.order.v1.OrderStatusR\x06status\x128\n" +
+	"\fclose_reason\x18\x03 \x01(\x0e2\x15.order.v1.CloseReasonR\vcloseReason\x125\n" +
+	"\vstock_state\x18\x04 \x01(\x0e2\x14.order.v1.StockStateR\n" +
+	"stockState\x129\n" +
+	"\n" +
+	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x129\n" +
+	"\n" +
+	"changed_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tchangedAt\x12%\n" +
+	"\x05cause\x18\a \x01(\x0e2\x0f.order.v1.CauseR\x05cause\"\xe6\x03\n" +
+	"\rTimelineEntry\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12*\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x16.order.v1.TimelineKindR\x04kind\x12%\n" +
+	"\x05cause\x18\x03 \x01(\x0e2\x0f.order.v1.CauseR\x05cause\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\x03R\aversion\x12-\n" +
+	"\x06status\x18\x05 \x01(\x0e2\x15.order.v1.OrderStatusR\x06status\x128\n" +
+	"\fclose_reason\x18\x06 \x01(\x0e2\x15.order.v1.CloseReasonR\vcloseReason\x125\n" +
+	"\vstock_state\x18\a \x01(\x0e2\x14.order.v1.StockStateR\n" +
+	"stockState\x129\n" +
+	"\n" +
+	"expires_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x10\n" +
+	"\x03tag\x18\t \x01(\tR\x03tag\x12\x1d\n" +
+	"\n" +
+	"message_id\x18\n" +
+	" \x01(\tR\tmessageId\x12\x18\n" +
+	"\aattempt\x18\v \x01(\x05R\aattempt\x12\x16\n" +
+	"\x06detail\x18\f \x01(\tR\x06detail\"/\n" +
+	"\x12GetTimelineRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\"f\n" +
+	"\x13GetTimelineResponse\x121\n" +
+	"\aentries\x18\x01 \x03(\v2\x17.order.v1.TimelineEntryR\aentries\x12\x1c\n" +
+	"\ttruncated\x18\x02 \x01(\bR\ttruncated\"G\n" +
+	"\x12CancelOrderRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"<\n" +
+	"\x13CancelOrderResponse\x12%\n" +
+	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\"\x92\x01\n" +
+	"\x14ExtendPaymentRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x12@\n" +
+	"\x0epayment_window\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\rpaymentWindow\">\n" +
+	"\x15ExtendPaymentResponse\x12%\n" +
+	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\"M\n" +
+	"\x18ExemptFromTimeoutRequest\x12\x19\n" +
+	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"B\n" +
+	"\x19ExemptFromTimeoutResponse\x12%\n" +
+	"\x05order\x18\x01 \x01(\v2\x0f.order.v1.OrderR\x05order\"\xf4\x02\n" +
+	"\aPayment\x12\x1d\n" +
+	"\n" +
+	"payment_id\x18\x01 \x01(\tR\tpaymentId\x12\x19\n" +
+	"\border_id\x18\x02 \x01(\tR\aorderId\x12'\n" +
+	"\x06amount\x18\x03 \x01(\v2\x0f.order.v1.MoneyR\x06amount\x122\n" +
+	"\aoutcome\x18\x04 \x01(\x0e2\x18.order.v1.PaymentOutcomeR\aoutcome\x12;\n" +
+	"\rrefund_reason\x18\x05 \x01(\x0e2\x16.order.v1.RefundReasonR\frefundReason\x12;\n" +
+	"\vrecorded_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"recordedAt\x12\x1b\n" +
+	"\trefund_id\x18\a \x01(\tR\brefundId\x12;\n" +
+	"\vrefunded_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"refundedAt\"S\n" +
+	"\x15ListRefundsDueRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"o\n" +
+	"\x16ListRefundsDueResponse\x12-\n" +
+	"\bpayments\x18\x01 \x03(\v2\x11.order.v1.PaymentR\bpayments\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"R\n" +
+	"\x14ResolveRefundRequest\x12\x1d\n" +
+	"\n" +
+	"payment_id\x18\x01 \x01(\tR\tpaymentId\x12\x1b\n" +
+	"\trefund_id\x18\x02 \x01(\tR\brefundId\"D\n" +
+	"\x15ResolveRefundResponse\x12+\n" +
+	"\apayment\x18\x01 \x01(\v2\x11.order.v1.PaymentR\apayment*\x8f\x01\n" +
 	"\vOrderStatus\x12\x1c\n" +
 	"\x18ORDER_STATUS_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ORDER_STATUS_PLACED\x10\x01\x12\x19\n" +
@@ -1395,18 +2919,52 @@ const file_order_v1_order_proto_rawDesc = "" +
 	"\x1aREFUND_REASON_ORDER_CLOSED\x10\x01\x12\x1a\n" +
 	"\x16REFUND_REASON_PAST_DUE\x10\x02\x12\x1e\n" +
 	"\x1aREFUND_REASON_ALREADY_PAID\x10\x03\x12!\n" +
-	"\x1dREFUND_REASON_AMOUNT_MISMATCH\x10\x04*\x95\x01\n" +
+	"\x1dREFUND_REASON_AMOUNT_MISMATCH\x10\x04*\xa3\x01\n" +
+	"\fCloseTrigger\x12\x1d\n" +
+	"\x19CLOSE_TRIGGER_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13CLOSE_TRIGGER_TIMER\x10\x01\x12\x1c\n" +
+	"\x18CLOSE_TRIGGER_LATE_EVENT\x10\x02\x12#\n" +
+	"\x1fCLOSE_TRIGGER_INVENTORY_SWEEPER\x10\x03\x12\x18\n" +
+	"\x14CLOSE_TRIGGER_REPLAY\x10\x04*\x95\x01\n" +
 	"\fCloseOutcome\x12\x1d\n" +
 	"\x19CLOSE_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CLOSE_OUTCOME_CLOSED\x10\x01\x12\x16\n" +
 	"\x12CLOSE_OUTCOME_PAID\x10\x02\x12\x19\n" +
 	"\x15CLOSE_OUTCOME_UNKNOWN\x10\x03\x12\x19\n" +
-	"\x15CLOSE_OUTCOME_NOT_DUE\x10\x042\xb2\x02\n" +
+	"\x15CLOSE_OUTCOME_NOT_DUE\x10\x04*\xc2\x01\n" +
+	"\x05Cause\x12\x15\n" +
+	"\x11CAUSE_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fCAUSE_CLIENT\x10\x01\x12\x13\n" +
+	"\x0fCAUSE_INVENTORY\x10\x02\x12\x0f\n" +
+	"\vCAUSE_TIMER\x10\x03\x12\x14\n" +
+	"\x10CAUSE_LATE_EVENT\x10\x04\x12\x11\n" +
+	"\rCAUSE_SWEEPER\x10\x05\x12\x1b\n" +
+	"\x17CAUSE_INVENTORY_SWEEPER\x10\x06\x12\x12\n" +
+	"\x0eCAUSE_OPERATOR\x10\a\x12\x10\n" +
+	"\fCAUSE_BROKER\x10\b*\xcf\x01\n" +
+	"\fTimelineKind\x12\x1d\n" +
+	"\x19TIMELINE_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15TIMELINE_KIND_CHANGED\x10\x01\x12\x16\n" +
+	"\x12TIMELINE_KIND_SENT\x10\x02\x12\x1a\n" +
+	"\x16TIMELINE_KIND_RECEIVED\x10\x03\x12\x1c\n" +
+	"\x18TIMELINE_KIND_CHECK_BACK\x10\x04\x12\x19\n" +
+	"\x15TIMELINE_KIND_PAYMENT\x10\x05\x12\x18\n" +
+	"\x14TIMELINE_KIND_PARKED\x10\x062\xb5\a\n" +
 	"\fOrderService\x12J\n" +
 	"\vCreateOrder\x12\x1c.order.v1.CreateOrderRequest\x1a\x1d.order.v1.CreateOrderResponse\x12A\n" +
 	"\bGetOrder\x12\x19.order.v1.GetOrderRequest\x1a\x1a.order.v1.GetOrderResponse\x12A\n" +
 	"\bPayOrder\x12\x19.order.v1.PayOrderRequest\x1a\x1a.order.v1.PayOrderResponse\x12P\n" +
-	"\rCloseIfUnpaid\x12\x1e.order.v1.CloseIfUnpaidRequest\x1a\x1f.order.v1.CloseIfUnpaidResponseB&Z$orderflow/api/proto/order/v1;orderv1b\x06proto3"
+	"\rCloseIfUnpaid\x12\x1e.order.v1.CloseIfUnpaidRequest\x1a\x1f.order.v1.CloseIfUnpaidResponse\x12G\n" +
+	"\n" +
+	"ListOrders\x12\x1b.order.v1.ListOrdersRequest\x1a\x1c.order.v1.ListOrdersResponse\x12I\n" +
+	"\n" +
+	"WatchOrder\x12\x1b.order.v1.WatchOrderRequest\x1a\x1c.order.v1.WatchOrderResponse0\x01\x12J\n" +
+	"\vGetTimeline\x12\x1c.order.v1.GetTimelineRequest\x1a\x1d.order.v1.GetTimelineResponse\x12J\n" +
+	"\vCancelOrder\x12\x1c.order.v1.CancelOrderRequest\x1a\x1d.order.v1.CancelOrderResponse\x12P\n" +
+	"\rExtendPayment\x12\x1e.order.v1.ExtendPaymentRequest\x1a\x1f.order.v1.ExtendPaymentResponse\x12\\\n" +
+	"\x11ExemptFromTimeout\x12\".order.v1.ExemptFromTimeoutRequest\x1a#.order.v1.ExemptFromTimeoutResponse\x12S\n" +
+	"\x0eListRefundsDue\x12\x1f.order.v1.ListRefundsDueRequest\x1a .order.v1.ListRefundsDueResponse\x12P\n" +
+	"\rResolveRefund\x12\x1e.order.v1.ResolveRefundRequest\x1a\x1f.order.v1.ResolveRefundResponseB&Z$orderflow/api/proto/order/v1;orderv1b\x06proto3"
 
 var (
 	file_order_v1_order_proto_rawDescOnce sync.Once
@@ -1420,68 +2978,135 @@ func file_order_v1_order_proto_rawDescGZIP() []byte {
 	return file_order_v1_order_proto_rawDescData
 }
 
-var file_order_v1_order_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_order_v1_order_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
+var file_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_order_v1_order_proto_goTypes = []any{
-	(OrderStatus)(0),              // 0: order.v1.OrderStatus
-	(CloseReason)(0),              // 1: order.v1.CloseReason
-	(StockState)(0),               // 2: order.v1.StockState
-	(PaymentOutcome)(0),           // 3: order.v1.PaymentOutcome
-	(RefundReason)(0),             // 4: order.v1.RefundReason
-	(CloseOutcome)(0),             // 5: order.v1.CloseOutcome
-	(*Money)(nil),                 // 6: order.v1.Money
-	(*OrderLine)(nil),             // 7: order.v1.OrderLine
-	(*Order)(nil),                 // 8: order.v1.Order
-	(*Line)(nil),                  // 9: order.v1.Line
-	(*Shortage)(nil),              // 10: order.v1.Shortage
-	(*CreateOrderRequest)(nil),    // 11: order.v1.CreateOrderRequest
-	(*CreateOrderResponse)(nil),   // 12: order.v1.CreateOrderResponse
-	(*GetOrderRequest)(nil),       // 13: order.v1.GetOrderRequest
-	(*GetOrderResponse)(nil),      // 14: order.v1.GetOrderResponse
-	(*PayOrderRequest)(nil),       // 15: order.v1.PayOrderRequest
-	(*PayOrderResponse)(nil),      // 16: order.v1.PayOrderResponse
-	(*CloseIfUnpaidRequest)(nil),  // 17: order.v1.CloseIfUnpaidRequest
-	(*CloseIfUnpaidResponse)(nil), // 18: order.v1.CloseIfUnpaidResponse
-	(*CloseIfUnpaidResult)(nil),   // 19: order.v1.CloseIfUnpaidResult
-	(*durationpb.Duration)(nil),   // 20: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(OrderStatus)(0),                  // 0: order.v1.OrderStatus
+	(CloseReason)(0),                  // 1: order.v1.CloseReason
+	(StockState)(0),                   // 2: order.v1.StockState
+	(PaymentOutcome)(0),               // 3: order.v1.PaymentOutcome
+	(RefundReason)(0),                 // 4: order.v1.RefundReason
+	(CloseTrigger)(0),                 // 5: order.v1.CloseTrigger
+	(CloseOutcome)(0),                 // 6: order.v1.CloseOutcome
+	(Cause)(0),                        // 7: order.v1.Cause
+	(TimelineKind)(0),                 // 8: order.v1.TimelineKind
+	(*Money)(nil),                     // 9: order.v1.Money
+	(*OrderLine)(nil),                 // 10: order.v1.OrderLine
+	(*Order)(nil),                     // 11: order.v1.Order
+	(*Line)(nil),                      // 12: order.v1.Line
+	(*Shortage)(nil),                  // 13: order.v1.Shortage
+	(*CreateOrderRequest)(nil),        // 14: order.v1.CreateOrderRequest
+	(*CreateOrderResponse)(nil),       // 15: order.v1.CreateOrderResponse
+	(*GetOrderRequest)(nil),           // 16: order.v1.GetOrderRequest
+	(*GetOrderResponse)(nil),          // 17: order.v1.GetOrderResponse
+	(*PayOrderRequest)(nil),           // 18: order.v1.PayOrderRequest
+	(*PayOrderResponse)(nil),          // 19: order.v1.PayOrderResponse
+	(*CloseIfUnpaidRequest)(nil),      // 20: order.v1.CloseIfUnpaidRequest
+	(*CloseIfUnpaidResponse)(nil),     // 21: order.v1.CloseIfUnpaidResponse
+	(*CloseIfUnpaidResult)(nil),       // 22: order.v1.CloseIfUnpaidResult
+	(*ListOrdersRequest)(nil),         // 23: order.v1.ListOrdersRequest
+	(*ListOrdersResponse)(nil),        // 24: order.v1.ListOrdersResponse
+	(*WatchOrderRequest)(nil),         // 25: order.v1.WatchOrderRequest
+	(*WatchOrderResponse)(nil),        // 26: order.v1.WatchOrderResponse
+	(*TimelineEntry)(nil),             // 27: order.v1.TimelineEntry
+	(*GetTimelineRequest)(nil),        // 28: order.v1.GetTimelineRequest
+	(*GetTimelineResponse)(nil),       // 29: order.v1.GetTimelineResponse
+	(*CancelOrderRequest)(nil),        // 30: order.v1.CancelOrderRequest
+	(*CancelOrderResponse)(nil),       // 31: order.v1.CancelOrderResponse
+	(*ExtendPaymentRequest)(nil),      // 32: order.v1.ExtendPaymentRequest
+	(*ExtendPaymentResponse)(nil),     // 33: order.v1.ExtendPaymentResponse
+	(*ExemptFromTimeoutRequest)(nil),  // 34: order.v1.ExemptFromTimeoutRequest
+	(*ExemptFromTimeoutResponse)(nil), // 35: order.v1.ExemptFromTimeoutResponse
+	(*Payment)(nil),                   // 36: order.v1.Payment
+	(*ListRefundsDueRequest)(nil),     // 37: order.v1.ListRefundsDueRequest
+	(*ListRefundsDueResponse)(nil),    // 38: order.v1.ListRefundsDueResponse
+	(*ResolveRefundRequest)(nil),      // 39: order.v1.ResolveRefundRequest
+	(*ResolveRefundResponse)(nil),     // 40: order.v1.ResolveRefundResponse
+	(*durationpb.Duration)(nil),       // 41: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),     // 42: google.protobuf.Timestamp
 }
 var file_order_v1_order_proto_depIdxs = []int32{
 	0,  // 0: order.v1.Order.status:type_name -> order.v1.OrderStatus
 	1,  // 1: order.v1.Order.close_reason:type_name -> order.v1.CloseReason
-	9,  // 2: order.v1.Order.lines:type_name -> order.v1.Line
-	6,  // 3: order.v1.Order.total:type_name -> order.v1.Money
-	20, // 4: order.v1.Order.payment_window:type_name -> google.protobuf.Duration
-	21, // 5: order.v1.Order.expires_at:type_name -> google.protobuf.Timestamp
-	21, // 6: order.v1.Order.created_at:type_name -> google.protobuf.Timestamp
-	21, // 7: order.v1.Order.updated_at:type_name -> google.protobuf.Timestamp
+	12, // 2: order.v1.Order.lines:type_name -> order.v1.Line
+	9,  // 3: order.v1.Order.total:type_name -> order.v1.Money
+	41, // 4: order.v1.Order.payment_window:type_name -> google.protobuf.Duration
+	42, // 5: order.v1.Order.expires_at:type_name -> google.protobuf.Timestamp
+	42, // 6: order.v1.Order.created_at:type_name -> google.protobuf.Timestamp
+	42, // 7: order.v1.Order.updated_at:type_name -> google.protobuf.Timestamp
 	2,  // 8: order.v1.Order.stock_state:type_name -> order.v1.StockState
-	10, // 9: order.v1.Line.shortage:type_name -> order.v1.Shortage
-	7,  // 10: order.v1.CreateOrderRequest.lines:type_name -> order.v1.OrderLine
-	20, // 11: order.v1.CreateOrderRequest.payment_window:type_name -> google.protobuf.Duration
-	8,  // 12: order.v1.CreateOrderResponse.order:type_name -> order.v1.Order
-	8,  // 13: order.v1.GetOrderResponse.order:type_name -> order.v1.Order
-	6,  // 14: order.v1.PayOrderRequest.amount:type_name -> order.v1.Money
+	13, // 9: order.v1.Line.shortage:type_name -> order.v1.Shortage
+	10, // 10: order.v1.CreateOrderRequest.lines:type_name -> order.v1.OrderLine
+	41, // 11: order.v1.CreateOrderRequest.payment_window:type_name -> google.protobuf.Duration
+	11, // 12: order.v1.CreateOrderResponse.order:type_name -> order.v1.Order
+	11, // 13: order.v1.GetOrderResponse.order:type_name -> order.v1.Order
+	9,  // 14: order.v1.PayOrderRequest.amount:type_name -> order.v1.Money
 	3,  // 15: order.v1.PayOrderResponse.outcome:type_name -> order.v1.PaymentOutcome
 	4,  // 16: order.v1.PayOrderResponse.refund_reason:type_name -> order.v1.RefundReason
-	8,  // 17: order.v1.PayOrderResponse.order:type_name -> order.v1.Order
-	19, // 18: order.v1.CloseIfUnpaidResponse.results:type_name -> order.v1.CloseIfUnpaidResult
-	5,  // 19: order.v1.CloseIfUnpaidResult.outcome:type_name -> order.v1.CloseOutcome
-	1,  // 20: order.v1.CloseIfUnpaidResult.close_reason:type_name -> order.v1.CloseReason
-	21, // 21: order.v1.CloseIfUnpaidResult.due_at:type_name -> google.protobuf.Timestamp
-	11, // 22: order.v1.OrderService.CreateOrder:input_type -> order.v1.CreateOrderRequest
-	13, // 23: order.v1.OrderService.GetOrder:input_type -> order.v1.GetOrderRequest
-	15, // 24: order.v1.OrderService.PayOrder:input_type -> order.v1.PayOrderRequest
-	17, // 25: order.v1.OrderService.CloseIfUnpaid:input_type -> order.v1.CloseIfUnpaidRequest
-	12, // 26: order.v1.OrderService.CreateOrder:output_type -> order.v1.CreateOrderResponse
-	14, // 27: order.v1.OrderService.GetOrder:output_type -> order.v1.GetOrderResponse
-	16, // 28: order.v1.OrderService.PayOrder:output_type -> order.v1.PayOrderResponse
-	18, // 29: order.v1.OrderService.CloseIfUnpaid:output_type -> order.v1.CloseIfUnpaidResponse
-	26, // [26:30] is the sub-list for method output_type
-	22, // [22:26] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	11, // 17: order.v1.PayOrderResponse.order:type_name -> order.v1.Order
+	5,  // 18: order.v1.CloseIfUnpaidRequest.trigger:type_name -> order.v1.CloseTrigger
+	22, // 19: order.v1.CloseIfUnpaidResponse.results:type_name -> order.v1.CloseIfUnpaidResult
+	6,  // 20: order.v1.CloseIfUnpaidResult.outcome:type_name -> order.v1.CloseOutcome
+	1,  // 21: order.v1.CloseIfUnpaidResult.close_reason:type_name -> order.v1.CloseReason
+	42, // 22: order.v1.CloseIfUnpaidResult.due_at:type_name -> google.protobuf.Timestamp
+	0,  // 23: order.v1.ListOrdersRequest.statuses:type_name -> order.v1.OrderStatus
+	42, // 24: order.v1.ListOrdersRequest.created_from:type_name -> google.protobuf.Timestamp
+	42, // 25: order.v1.ListOrdersRequest.created_before:type_name -> google.protobuf.Timestamp
+	11, // 26: order.v1.ListOrdersResponse.orders:type_name -> order.v1.Order
+	0,  // 27: order.v1.WatchOrderResponse.status:type_name -> order.v1.OrderStatus
+	1,  // 28: order.v1.WatchOrderResponse.close_reason:type_name -> order.v1.CloseReason
+	2,  // 29: order.v1.WatchOrderResponse.stock_state:type_name -> order.v1.StockState
+	42, // 30: order.v1.WatchOrderResponse.expires_at:type_name -> google.protobuf.Timestamp
+	42, // 31: order.v1.WatchOrderResponse.changed_at:type_name -> google.protobuf.Timestamp
+	7,  // 32: order.v1.WatchOrderResponse.cause:type_name -> order.v1.Cause
+	42, // 33: order.v1.TimelineEntry.at:type_name -> google.protobuf.Timestamp
+	8,  // 34: order.v1.TimelineEntry.kind:type_name -> order.v1.TimelineKind
+	7,  // 35: order.v1.TimelineEntry.cause:type_name -> order.v1.Cause
+	0,  // 36: order.v1.TimelineEntry.status:type_name -> order.v1.OrderStatus
+	1,  // 37: order.v1.TimelineEntry.close_reason:type_name -> order.v1.CloseReason
+	2,  // 38: order.v1.TimelineEntry.stock_state:type_name -> order.v1.StockState
+	42, // 39: order.v1.TimelineEntry.expires_at:type_name -> google.protobuf.Timestamp
+	27, // 40: order.v1.GetTimelineResponse.entries:type_name -> order.v1.TimelineEntry
+	11, // 41: order.v1.CancelOrderResponse.order:type_name -> order.v1.Order
+	41, // 42: order.v1.ExtendPaymentRequest.payment_window:type_name -> google.protobuf.Duration
+	11, // 43: order.v1.ExtendPaymentResponse.order:type_name -> order.v1.Order
+	11, // 44: order.v1.ExemptFromTimeoutResponse.order:type_name -> order.v1.Order
+	9,  // 45: order.v1.Payment.amount:type_name -> order.v1.Money
+	3,  // 46: order.v1.Payment.outcome:type_name -> order.v1.PaymentOutcome
+	4,  // 47: order.v1.Payment.refund_reason:type_name -> order.v1.RefundReason
+	42, // 48: order.v1.Payment.recorded_at:type_name -> google.protobuf.Timestamp
+	42, // 49: order.v1.Payment.refunded_at:type_name -> google.protobuf.Timestamp
+	36, // 50: order.v1.ListRefundsDueResponse.payments:type_name -> order.v1.Payment
+	36, // 51: order.v1.ResolveRefundResponse.payment:type_name -> order.v1.Payment
+	14, // 52: order.v1.OrderService.CreateOrder:input_type -> order.v1.CreateOrderRequest
+	16, // 53: order.v1.OrderService.GetOrder:input_type -> order.v1.GetOrderRequest
+	18, // 54: order.v1.OrderService.PayOrder:input_type -> order.v1.PayOrderRequest
+	20, // 55: order.v1.OrderService.CloseIfUnpaid:input_type -> order.v1.CloseIfUnpaidRequest
+	23, // 56: order.v1.OrderService.ListOrders:input_type -> order.v1.ListOrdersRequest
+	25, // 57: order.v1.OrderService.WatchOrder:input_type -> order.v1.WatchOrderRequest
+	28, // 58: order.v1.OrderService.GetTimeline:input_type -> order.v1.GetTimelineRequest
+	30, // 59: order.v1.OrderService.CancelOrder:input_type -> order.v1.CancelOrderRequest
+	32, // 60: order.v1.OrderService.ExtendPayment:input_type -> order.v1.ExtendPaymentRequest
+	34, // 61: order.v1.OrderService.ExemptFromTimeout:input_type -> order.v1.ExemptFromTimeoutRequest
+	37, // 62: order.v1.OrderService.ListRefundsDue:input_type -> order.v1.ListRefundsDueRequest
+	39, // 63: order.v1.OrderService.ResolveRefund:input_type -> order.v1.ResolveRefundRequest
+	15, // 64: order.v1.OrderService.CreateOrder:output_type -> order.v1.CreateOrderResponse
+	17, // 65: order.v1.OrderService.GetOrder:output_type -> order.v1.GetOrderResponse
+	19, // 66: order.v1.OrderService.PayOrder:output_type -> order.v1.PayOrderResponse
+	21, // 67: order.v1.OrderService.CloseIfUnpaid:output_type -> order.v1.CloseIfUnpaidResponse
+	24, // 68: order.v1.OrderService.ListOrders:output_type -> order.v1.ListOrdersResponse
+	26, // 69: order.v1.OrderService.WatchOrder:output_type -> order.v1.WatchOrderResponse
+	29, // 70: order.v1.OrderService.GetTimeline:output_type -> order.v1.GetTimelineResponse
+	31, // 71: order.v1.OrderService.CancelOrder:output_type -> order.v1.CancelOrderResponse
+	33, // 72: order.v1.OrderService.ExtendPayment:output_type -> order.v1.ExtendPaymentResponse
+	35, // 73: order.v1.OrderService.ExemptFromTimeout:output_type -> order.v1.ExemptFromTimeoutResponse
+	38, // 74: order.v1.OrderService.ListRefundsDue:output_type -> order.v1.ListRefundsDueResponse
+	40, // 75: order.v1.OrderService.ResolveRefund:output_type -> order.v1.ResolveRefundResponse
+	64, // [64:76] is the sub-list for method output_type
+	52, // [52:64] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_order_v1_order_proto_init() }
@@ -1494,8 +3119,8 @@ func file_order_v1_order_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_order_v1_order_proto_rawDesc), len(file_order_v1_order_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   14,
+			NumEnums:      9,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

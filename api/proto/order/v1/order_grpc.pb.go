@@ -4,8 +4,9 @@
 // - protoc             (unknown)
 // source: order/v1/order.proto
 
-// Package order.v1 is the API of order-srv: place an order, look at it, record
-// its payment, and let the inventory service ask whether it is still unpaid.
+// Package order.v1 is the API of order-srv: place an order, look at it and at all
+// that happened to it, record its payment, cancel it, and let the inventory service
+// ask whether it is still unpaid.
 //
 // Errors are gRPC statuses with details: InvalidArgument carries a BadRequest
 // that names each field, every other one an ErrorInfo (domain "orderflow")
@@ -27,10 +28,18 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	OrderService_CreateOrder_FullMethodName   = "/order.v1.OrderService/CreateOrder"
-	OrderService_GetOrder_FullMethodName      = "/order.v1.OrderService/GetOrder"
-	OrderService_PayOrder_FullMethodName      = "/order.v1.OrderService/PayOrder"
-	OrderService_CloseIfUnpaid_FullMethodName = "/order.v1.OrderService/CloseIfUnpaid"
+	OrderService_CreateOrder_FullMethodName       = "/order.v1.OrderService/CreateOrder"
+	OrderService_GetOrder_FullMethodName          = "/order.v1.OrderService/GetOrder"
+	OrderService_PayOrder_FullMethodName          = "/order.v1.OrderService/PayOrder"
+	OrderService_CloseIfUnpaid_FullMethodName     = "/order.v1.OrderService/CloseIfUnpaid"
+	OrderService_ListOrders_FullMethodName        = "/order.v1.OrderService/ListOrders"
+	OrderService_WatchOrder_FullMethodName        = "/order.v1.OrderService/WatchOrder"
+	OrderService_GetTimeline_FullMethodName       = "/order.v1.OrderService/GetTimeline"
+	OrderService_CancelOrder_FullMethodName       = "/order.v1.OrderService/CancelOrder"
+	OrderService_ExtendPayment_FullMethodName     = "/order.v1.OrderService/ExtendPayment"
+	OrderService_ExemptFromTimeout_FullMethodName = "/order.v1.OrderService/ExemptFromTimeout"
+	OrderService_ListRefundsDue_FullMethodName    = "/order.v1.OrderService/ListRefundsDue"
+	OrderService_ResolveRefund_FullMethodName     = "/order.v1.OrderService/ResolveRefund"
 )
 
 // OrderServiceClient is the client API for OrderService service.
@@ -42,7 +51,10 @@ const (
 type OrderServiceClient interface {
 	// CreateOrder places an order. It answers when the order is committed in the
 	// order database (status PLACED); stock is reserved afterwards, also when the
-	// inventory service is down at the moment.
+	// inventory service is down at the moment. With wait_for_stock it answers when
+	// the stock is reserved or refused, or when the caller's time is nearly over:
+	// the order then stands as it is, PLACED if nothing is known yet, and the
+	// answer is OK all the same.
 	//
 	// Idempotent by (customer_id, idempotency_key): the same key with the same
 	// request returns the first order as it is now.
@@ -93,6 +105,108 @@ type OrderServiceClient interface {
 	//	Unavailable, with RetryInfo: the broker or the database did not answer;
 	//	  some of the orders may have been closed; repeat.
 	CloseIfUnpaid(ctx context.Context, in *CloseIfUnpaidRequest, opts ...grpc.CallOption) (*CloseIfUnpaidResponse, error)
+	// ListOrders returns orders by customer, status and time, the newest first.
+	// A page begins behind the last order of the one before it, so that no order is
+	// shown twice and none is left out that was there when the first page was read,
+	// however many are placed meanwhile.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: a field is out of its bounds, or page_token is
+	//	  not one that this very query was answered with.
+	//	Unavailable, with RetryInfo: the database did not answer.
+	ListOrders(ctx context.Context, in *ListOrdersRequest, opts ...grpc.CallOption) (*ListOrdersResponse, error)
+	// WatchOrder sends the order as it was after each of its changes, from the one
+	// behind after_version on: first what has happened already, then what happens.
+	// It works at every replica, whichever made the change. The stream ends, with OK,
+	// when nothing can change any more: the order is paid or closed, and inventory
+	// has confirmed what became of its stock.
+	//
+	// A stream that breaks is resumed with the last version that was seen.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: order_id is not a UUID, or after_version is
+	//	  negative or greater than the order's version.
+	//	NotFound, ORDER_NOT_FOUND.
+	//	ResourceExhausted, TOO_MANY_STREAMS: this replica serves as many as it may.
+	//	Unavailable, with RetryInfo: the database did not answer, or the service
+	//	  drains; resume.
+	WatchOrder(ctx context.Context, in *WatchOrderRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchOrderResponse], error)
+	// GetTimeline returns everything that order-srv knows to have happened to an
+	// order, the oldest first: its changes and who made them, the messages that were
+	// sent and received with their ids and attempts, check-backs and their answers,
+	// payments, and what is parked. What happened at inventory is told by
+	// GetReservationTimeline. At most 1,000 entries; truncated says that there are more.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: order_id is not a UUID.
+	//	NotFound, ORDER_NOT_FOUND: there is no order, and nothing was heard of one.
+	//	Unavailable, with RetryInfo: the database did not answer.
+	GetTimeline(ctx context.Context, in *GetTimelineRequest, opts ...grpc.CallOption) (*GetTimelineResponse, error)
+	// CancelOrder closes an order that is not paid, whatever its stock: what is held
+	// goes back. An order that is cancelled already is returned as it is.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: a field is out of its bounds.
+	//	NotFound, ORDER_NOT_FOUND.
+	//	FailedPrecondition, ORDER_PAID: it is paid.
+	//	FailedPrecondition, ORDER_CLOSED: it was closed for another reason.
+	//	Unavailable, with RetryInfo: the broker or the database did not answer;
+	//	  repeat.
+	CancelOrder(ctx context.Context, in *CancelOrderRequest, opts ...grpc.CallOption) (*CancelOrderResponse, error)
+	// ExtendPayment gives the customer a new payment window, counted from now, if
+	// the old one has not ended. The order's old timer then does nothing.
+	//
+	// Idempotent by (order_id, request_id): a repetition extends nothing.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: a field is out of its bounds, or the window is
+	//	  not one that the broker can deliver.
+	//	NotFound, ORDER_NOT_FOUND.
+	//	FailedPrecondition, ORDER_PAID, ORDER_CLOSED or PAYMENT_WINDOW_ENDED: it is too late.
+	//	FailedPrecondition, TIMEOUT_EXEMPT: the order has no timer.
+	//	FailedPrecondition, NOT_LATER: the new window would end before the present one.
+	//	AlreadyExists, REQUEST_ID_REUSED: the request id came with another window before.
+	//	Unavailable, with RetryInfo: the broker or the database did not answer;
+	//	  repeat with the same request id.
+	ExtendPayment(ctx context.Context, in *ExtendPaymentRequest, opts ...grpc.CallOption) (*ExtendPaymentResponse, error)
+	// ExemptFromTimeout takes an order out of the payment timeout, for a customer who
+	// pays offline: it waits, with its stock held, until it is paid or cancelled. An
+	// order that is exempt already is returned as it is.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: a field is out of its bounds.
+	//	NotFound, ORDER_NOT_FOUND.
+	//	FailedPrecondition, ORDER_PAID, ORDER_CLOSED or PAYMENT_WINDOW_ENDED: it is too late.
+	//	Unavailable, with RetryInfo: the database did not answer; repeat.
+	ExemptFromTimeout(ctx context.Context, in *ExemptFromTimeoutRequest, opts ...grpc.CallOption) (*ExemptFromTimeoutResponse, error)
+	// ListRefundsDue returns the payments that have to be refunded and are not, the
+	// oldest first.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: a field is out of its bounds, or page_token is
+	//	  not one that this very query was answered with.
+	//	Unavailable, with RetryInfo: the database did not answer.
+	ListRefundsDue(ctx context.Context, in *ListRefundsDueRequest, opts ...grpc.CallOption) (*ListRefundsDueResponse, error)
+	// ResolveRefund records that a payment was refunded, which happens at the payment
+	// provider.
+	//
+	// Idempotent by payment_id and refund_id.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: a field is out of its bounds.
+	//	NotFound, PAYMENT_NOT_FOUND.
+	//	FailedPrecondition, NO_REFUND_DUE: the payment has paid for its order.
+	//	AlreadyExists, REFUND_ALREADY_RESOLVED: it was refunded under another refund id.
+	//	Unavailable, with RetryInfo: the database did not answer; repeat.
+	ResolveRefund(ctx context.Context, in *ResolveRefundRequest, opts ...grpc.CallOption) (*ResolveRefundResponse, error)
 }
 
 type orderServiceClient struct {
@@ -143,6 +257,95 @@ func (c *orderServiceClient) CloseIfUnpaid(ctx context.Context, in *CloseIfUnpai
 	return out, nil
 }
 
+func (c *orderServiceClient) ListOrders(ctx context.Context, in *ListOrdersRequest, opts ...grpc.CallOption) (*ListOrdersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListOrdersResponse)
+	err := c.cc.Invoke(ctx, OrderService_ListOrders_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *orderServiceClient) WatchOrder(ctx context.Context, in *WatchOrderRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchOrderResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &OrderService_ServiceDesc.Streams[0], OrderService_WatchOrder_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchOrderRequest, WatchOrderResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type OrderService_WatchOrderClient = grpc.ServerStreamingClient[WatchOrderResponse]
+
+func (c *orderServiceClient) GetTimeline(ctx context.Context, in *GetTimelineRequest, opts ...grpc.CallOption) (*GetTimelineResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetTimelineResponse)
+	err := c.cc.Invoke(ctx, OrderService_GetTimeline_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *orderServiceClient) CancelOrder(ctx context.Context, in *CancelOrderRequest, opts ...grpc.CallOption) (*CancelOrderResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CancelOrderResponse)
+	err := c.cc.Invoke(ctx, OrderService_CancelOrder_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *orderServiceClient) ExtendPayment(ctx context.Context, in *ExtendPaymentRequest, opts ...grpc.CallOption) (*ExtendPaymentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExtendPaymentResponse)
+	err := c.cc.Invoke(ctx, OrderService_ExtendPayment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *orderServiceClient) ExemptFromTimeout(ctx context.Context, in *ExemptFromTimeoutRequest, opts ...grpc.CallOption) (*ExemptFromTimeoutResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExemptFromTimeoutResponse)
+	err := c.cc.Invoke(ctx, OrderService_ExemptFromTimeout_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *orderServiceClient) ListRefundsDue(ctx context.Context, in *ListRefundsDueRequest, opts ...grpc.CallOption) (*ListRefundsDueResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRefundsDueResponse)
+	err := c.cc.Invoke(ctx, OrderService_ListRefundsDue_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *orderServiceClient) ResolveRefund(ctx context.Context, in *ResolveRefundRequest, opts ...grpc.CallOption) (*ResolveRefundResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResolveRefundResponse)
+	err := c.cc.Invoke(ctx, OrderService_ResolveRefund_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // OrderServiceServer is the server API for OrderService service.
 // All implementations must embed UnimplementedOrderServiceServer
 // for forward compatibility.
@@ -152,7 +355,10 @@ func (c *orderServiceClient) CloseIfUnpaid(ctx context.Context, in *CloseIfUnpai
 type OrderServiceServer interface {
 	// CreateOrder places an order. It answers when the order is committed in the
 	// order database (status PLACED); stock is reserved afterwards, also when the
-	// inventory service is down at the moment.
+	// inventory service is down at the moment. With wait_for_stock it answers when
+	// the stock is reserved or refused, or when the caller's time is nearly over:
+	// the order then stands as it is, PLACED if nothing is known yet, and the
+	// answer is OK all the same.
 	//
 	// Idempotent by (customer_id, idempotency_key): the same key with the same
 	// request returns the first order as it is now.
@@ -203,6 +409,108 @@ type OrderServiceServer interface {
 	//	Unavailable, with RetryInfo: the broker or the database did not answer;
 	//	  some of the orders may have been closed; repeat.
 	CloseIfUnpaid(context.Context, *CloseIfUnpaidRequest) (*CloseIfUnpaidResponse, error)
+	// ListOrders returns orders by customer, status and time, the newest first.
+	// A page begins behind the last order of the one before it, so that no order is
+	// shown twice and none is left out that was there when the first page was read,
+	// however many are placed meanwhile.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: a field is out of its bounds, or page_token is
+	//	  not one that this very query was answered with.
+	//	Unavailable, with RetryInfo: the database did not answer.
+	ListOrders(context.Context, *ListOrdersRequest) (*ListOrdersResponse, error)
+	// WatchOrder sends the order as it was after each of its changes, from the one
+	// behind after_version on: first what has happened already, then what happens.
+	// It works at every replica, whichever made the change. The stream ends, with OK,
+	// when nothing can change any more: the order is paid or closed, and inventory
+	// has confirmed what became of its stock.
+	//
+	// A stream that breaks is resumed with the last version that was seen.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: order_id is not a UUID, or after_version is
+	//	  negative or greater than the order's version.
+	//	NotFound, ORDER_NOT_FOUND.
+	//	ResourceExhausted, TOO_MANY_STREAMS: this replica serves as many as it may.
+	//	Unavailable, with RetryInfo: the database did not answer, or the service
+	//	  drains; resume.
+	WatchOrder(*WatchOrderRequest, grpc.ServerStreamingServer[WatchOrderResponse]) error
+	// GetTimeline returns everything that order-srv knows to have happened to an
+	// order, the oldest first: its changes and who made them, the messages that were
+	// sent and received with their ids and attempts, check-backs and their answers,
+	// payments, and what is parked. What happened at inventory is told by
+	// GetReservationTimeline. At most 1,000 entries; truncated says that there are more.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: order_id is not a UUID.
+	//	NotFound, ORDER_NOT_FOUND: there is no order, and nothing was heard of one.
+	//	Unavailable, with RetryInfo: the database did not answer.
+	GetTimeline(context.Context, *GetTimelineRequest) (*GetTimelineResponse, error)
+	// CancelOrder closes an order that is not paid, whatever its stock: what is held
+	// goes back. An order that is cancelled already is returned as it is.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: a field is out of its bounds.
+	//	NotFound, ORDER_NOT_FOUND.
+	//	FailedPrecondition, ORDER_PAID: it is paid.
+	//	FailedPrecondition, ORDER_CLOSED: it was closed for another reason.
+	//	Unavailable, with RetryInfo: the broker or the database did not answer;
+	//	  repeat.
+	CancelOrder(context.Context, *CancelOrderRequest) (*CancelOrderResponse, error)
+	// ExtendPayment gives the customer a new payment window, counted from now, if
+	// the old one has not ended. The order's old timer then does nothing.
+	//
+	// Idempotent by (order_id, request_id): a repetition extends nothing.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: a field is out of its bounds, or the window is
+	//	  not one that the broker can deliver.
+	//	NotFound, ORDER_NOT_FOUND.
+	//	FailedPrecondition, ORDER_PAID, ORDER_CLOSED or PAYMENT_WINDOW_ENDED: it is too late.
+	//	FailedPrecondition, TIMEOUT_EXEMPT: the order has no timer.
+	//	FailedPrecondition, NOT_LATER: the new window would end before the present one.
+	//	AlreadyExists, REQUEST_ID_REUSED: the request id came with another window before.
+	//	Unavailable, with RetryInfo: the broker or the database did not answer;
+	//	  repeat with the same request id.
+	ExtendPayment(context.Context, *ExtendPaymentRequest) (*ExtendPaymentResponse, error)
+	// ExemptFromTimeout takes an order out of the payment timeout, for a customer who
+	// pays offline: it waits, with its stock held, until it is paid or cancelled. An
+	// order that is exempt already is returned as it is.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: a field is out of its bounds.
+	//	NotFound, ORDER_NOT_FOUND.
+	//	FailedPrecondition, ORDER_PAID, ORDER_CLOSED or PAYMENT_WINDOW_ENDED: it is too late.
+	//	Unavailable, with RetryInfo: the database did not answer; repeat.
+	ExemptFromTimeout(context.Context, *ExemptFromTimeoutRequest) (*ExemptFromTimeoutResponse, error)
+	// ListRefundsDue returns the payments that have to be refunded and are not, the
+	// oldest first.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: a field is out of its bounds, or page_token is
+	//	  not one that this very query was answered with.
+	//	Unavailable, with RetryInfo: the database did not answer.
+	ListRefundsDue(context.Context, *ListRefundsDueRequest) (*ListRefundsDueResponse, error)
+	// ResolveRefund records that a payment was refunded, which happens at the payment
+	// provider.
+	//
+	// Idempotent by payment_id and refund_id.
+	//
+	// Errors:
+	//
+	//	InvalidArgument, BadRequest: a field is out of its bounds.
+	//	NotFound, PAYMENT_NOT_FOUND.
+	//	FailedPrecondition, NO_REFUND_DUE: the payment has paid for its order.
+	//	AlreadyExists, REFUND_ALREADY_RESOLVED: it was refunded under another refund id.
+	//	Unavailable, with RetryInfo: the database did not answer; repeat.
+	ResolveRefund(context.Context, *ResolveRefundRequest) (*ResolveRefundResponse, error)
 	mustEmbedUnimplementedOrderServiceServer()
 }
 
@@ -224,6 +532,30 @@ func (UnimplementedOrderServiceServer) PayOrder(context.Context, *PayOrderReques
 }
 func (UnimplementedOrderServiceServer) CloseIfUnpaid(context.Context, *CloseIfUnpaidRequest) (*CloseIfUnpaidResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CloseIfUnpaid not implemented")
+}
+func (UnimplementedOrderServiceServer) ListOrders(context.Context, *ListOrdersRequest) (*ListOrdersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListOrders not implemented")
+}
+func (UnimplementedOrderServiceServer) WatchOrder(*WatchOrderRequest, grpc.ServerStreamingServer[WatchOrderResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchOrder not implemented")
+}
+func (UnimplementedOrderServiceServer) GetTimeline(context.Context, *GetTimelineRequest) (*GetTimelineResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetTimeline not implemented")
+}
+func (UnimplementedOrderServiceServer) CancelOrder(context.Context, *CancelOrderRequest) (*CancelOrderResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CancelOrder not implemented")
+}
+func (UnimplementedOrderServiceServer) ExtendPayment(context.Context, *ExtendPaymentRequest) (*ExtendPaymentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExtendPayment not implemented")
+}
+func (UnimplementedOrderServiceServer) ExemptFromTimeout(context.Context, *ExemptFromTimeoutRequest) (*ExemptFromTimeoutResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExemptFromTimeout not implemented")
+}
+func (UnimplementedOrderServiceServer) ListRefundsDue(context.Context, *ListRefundsDueRequest) (*ListRefundsDueResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRefundsDue not implemented")
+}
+func (UnimplementedOrderServiceServer) ResolveRefund(context.Context, *ResolveRefundRequest) (*ResolveRefundResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResolveRefund not implemented")
 }
 func (UnimplementedOrderServiceServer) mustEmbedUnimplementedOrderServiceServer() {}
 func (UnimplementedOrderServiceServer) testEmbeddedByValue()                      {}
@@ -318,6 +650,143 @@ func _OrderService_CloseIfUnpaid_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _OrderService_ListOrders_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListOrdersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrderServiceServer).ListOrders(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrderService_ListOrders_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrderServiceServer).ListOrders(ctx, req.(*ListOrdersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrderService_WatchOrder_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchOrderRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(OrderServiceServer).WatchOrder(m, &grpc.GenericServerStream[WatchOrderRequest, WatchOrderResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type OrderService_WatchOrderServer = grpc.ServerStreamingServer[WatchOrderResponse]
+
+func _OrderService_GetTimeline_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetTimelineRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrderServiceServer).GetTimeline(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrderService_GetTimeline_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrderServiceServer).GetTimeline(ctx, req.(*GetTimelineRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrderService_CancelOrder_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelOrderRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrderServiceServer).CancelOrder(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrderService_CancelOrder_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrderServiceServer).CancelOrder(ctx, req.(*CancelOrderRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrderService_ExtendPayment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExtendPaymentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrderServiceServer).ExtendPayment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrderService_ExtendPayment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrderServiceServer).ExtendPayment(ctx, req.(*ExtendPaymentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrderService_ExemptFromTimeout_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExemptFromTimeoutRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrderServiceServer).ExemptFromTimeout(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrderService_ExemptFromTimeout_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrderServiceServer).ExemptFromTimeout(ctx, req.(*ExemptFromTimeoutRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrderService_ListRefundsDue_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRefundsDueRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrderServiceServer).ListRefundsDue(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrderService_ListRefundsDue_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrderServiceServer).ListRefundsDue(ctx, req.(*ListRefundsDueRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OrderService_ResolveRefund_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResolveRefundRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrderServiceServer).ResolveRefund(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OrderService_ResolveRefund_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrderServiceServer).ResolveRefund(ctx, req.(*ResolveRefundRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // OrderService_ServiceDesc is the grpc.ServiceDesc for OrderService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -341,7 +810,41 @@ var OrderService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "CloseIfUnpaid",
 			Handler:    _OrderService_CloseIfUnpaid_Handler,
 		},
+		{
+			MethodName: "ListOrders",
+			Handler:    _OrderService_ListOrders_Handler,
+		},
+		{
+			MethodName: "GetTimeline",
+			Handler:    _OrderService_GetTimeline_Handler,
+		},
+		{
+			MethodName: "CancelOrder",
+			Handler:    _OrderService_CancelOrder_Handler,
+		},
+		{
+			MethodName: "ExtendPayment",
+			Handler:    _OrderService_ExtendPayment_Handler,
+		},
+		{
+			MethodName: "ExemptFromTimeout",
+			Handler:    _OrderService_ExemptFromTimeout_Handler,
+		},
+		{
+			MethodName: "ListRefundsDue",
+			Handler:    _OrderService_ListRefundsDue_Handler,
+		},
+		{
+			MethodName: "ResolveRefund",
+			Handler:    _OrderService_ResolveRefund_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchOrder",
+			Handler:       _OrderService_WatchOrder_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "order/v1/order.proto",
 }
