@@ -129,11 +129,13 @@ func toProto(o Order) *orderv1.Order {
 		CloseReason:   orderv1.CloseReason(o.CloseReason),
 		Total:         &orderv1.Money{CurrencyCode: o.Currency, MinorUnits: o.TotalMinor},
 		PaymentWindow: durationpb.New(time.Duration(o.WindowMs) * time.Millisecond),
-		ExpiresAt:     timestamp(o.ExpiresAt),
+		ExpiresAt:     expiry(o.ExpiresAt),
 		CreatedAt:     timestamp(o.CreatedAt),
 		UpdatedAt:     timestamp(o.UpdatedAt),
 		StockState:    orderv1.StockState(o.StockState),
 		Version:       o.Version,
+		CancelReason:  o.CancelReason,
+		TimeoutExempt: o.ExpiresAt == NoTimeout,
 	}
 	for _, l := range o.Lines {
 		line := &orderv1.Line{Sku: l.SKU, Quantity: l.Quantity, UnitPriceMinor: l.UnitPriceMinor}
@@ -143,6 +145,14 @@ func toProto(o Order) *orderv1.Order {
 		out.Lines = append(out.Lines, line)
 	}
 	return out
+}
+
+// expiry is the end of a payment window in the API: unset if there is none.
+func expiry(ms int64) *timestamppb.Timestamp {
+	if ms == NoTimeout {
+		return nil
+	}
+	return timestamp(ms)
 }
 
 func timestamp(ms int64) *timestamppb.Timestamp { return timestamppb.New(time.UnixMilli(ms)) }

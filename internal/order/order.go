@@ -25,6 +25,11 @@ const (
 	MaxUnitPrice      = 1_000_000_000_000 // minor units
 )
 
+// NoTimeout is the ExpiresAt of an order that is exempt from the timeout: a time that
+// every protocol can carry and no clock reaches (the end of the year 9999). All
+// conditions on the payment window hold with it as they stand.
+const NoTimeout int64 = 253_402_300_799_000
+
 // Order is an order: the row, and its lines. All times are milliseconds since
 // the Unix epoch, all amounts minor units.
 type Order struct {
