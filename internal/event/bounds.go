@@ -1,5 +1,11 @@
 package event
 
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
 // The bounds that both services share; a message from outside them is parked.
 const (
 	MaxLines     = 100       // lines of an order
@@ -36,4 +42,10 @@ func IsVisibleASCII(s string, limit int) bool {
 		}
 	}
 	return true
+}
+
+// IsLine tells whether s is a line of text for people: 1 to limit characters of valid
+// UTF-8, none of them a control character.
+func IsLine(s string, limit int) bool {
+	return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= limit && !strings.ContainsFunc(s, unicode.IsControl)
 }

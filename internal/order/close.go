@@ -11,13 +11,14 @@ import (
 	eventv1 "orderflow/api/proto/event/v1"
 	"orderflow/internal/apierror"
 	"orderflow/internal/event"
+	"orderflow/internal/mq/message"
 )
 
 // MaxClose is the most orders that one CloseIfUnpaid may name.
 const MaxClose = event.MaxEvents
 
-// closeAtOnce is how many orders of one call are closed at the same time.
-const closeAtOnce = 8
+// ordersAtOnce is how many orders of one call are decided about at the same time.
+const ordersAtOnce = 8
 
 // CloseOutcome is how an order stands after CloseIfUnpaid.
 type CloseOutcome int
@@ -42,35 +43,17 @@ type CloseResult struct {
 // which is not paid, and says how each one stands, in the order of ids. One about
 // which nothing could be decided is left out; only if that is so for all, the call
 // fails. It is the
-// one place where a timeout is decided, for the timer and for whoever else asks.
-// It can be repeated; the errors are those of the proto.
-func (s *Service) CloseIfUnpaid(ctx context.Context, ids []string) ([]CloseResult, error) {
-	var v apierror.Violations
-	if len(ids) < 1 || len(ids) > MaxClose {
-		v.Add("order_ids", "must be 1 to %d ids, got %d", MaxClose, len(ids))
-	}
-	for i, id := range ids {
-		if !event.IsOrderID(id) && len(ids) <= MaxClose {
-			v.Add(fieldAt("order_ids", i), "must be a UUID in its canonical form")
-		}
-	}
-	if err := v.Err(); err != nil {
+// one place where a timeout is decided, for the timer and for whoever else asks;
+// by is who does. It can be repeated; the errors are those of the proto.
+func (s *Service) CloseIfUnpaid(ctx context.Context, ids []string, by Cause) ([]CloseResult, error) {
+	if err := checkOrderIDs(ids); err != nil {
 		return nil, err
 	}
 	results := make([]CloseResult, len(ids))
-	errs := make([]error, len(ids))
-	var group errgroup.Group
-	group.SetLimit(closeAtOnce)
-	for i, id := range ids {
-		group.Go(func() error {
-			errs[i] = safely(func() (err error) {
-				results[i], err = s.closeIfUnpaid(ctx, id)
-				return err
-			})
-			return nil // one order must not fail for another's sake
-		})
-	}
-	_ = group.Wait()
+	errs := forEach(ids, func(i int, id string) (err error) {
+		results[i], err = s.closeIfUnpaid(ctx, id, by)
+		return err
+	})
 	decided := results[:0]
 	for i, err := range errs {
 		if err == nil {
@@ -81,6 +64,36 @@ func (s *Service) CloseIfUnpaid(ctx context.Context, ids []string) ([]CloseResul
 		return nil, forClient(errors.Join(errs...))
 	}
 	return decided, nil
+}
+
+// checkOrderIDs checks the ids of a call that names up to MaxClose orders.
+func checkOrderIDs(ids []string) error {
+	var v apierror.Violations
+	if len(ids) < 1 || len(ids) > MaxClose {
+		v.Add("order_ids", "must be 1 to %d ids, got %d", MaxClose, len(ids))
+	}
+	for i, id := range ids {
+		if !event.IsOrderID(id) && len(ids) <= MaxClose {
+			v.Add(fieldAt("order_ids", i), "must be a UUID in its canonical form")
+		}
+	}
+	return v.Err()
+}
+
+// forEach runs f for all items, some at the same time, and returns the error of each:
+// one order must not fail for another's sake.
+func forEach[T any](items []T, f func(i int, item T) error) []error {
+	errs := make([]error, len(items))
+	var group errgroup.Group
+	group.SetLimit(ordersAtOnce)
+	for i, item := range items {
+		group.Go(func() error {
+			errs[i] = safely(func() error { return f(i, item) })
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return errs
 }
 
 // safely turns a panic on a goroutine of our own into an error: there the server's
@@ -94,7 +107,7 @@ func safely(f func() error) (err error) {
 	return f()
 }
 
-func (s *Service) closeIfUnpaid(ctx context.Context, id string) (CloseResult, error) {
+func (s *Service) closeIfUnpaid(ctx context.Context, id string, by Cause) (CloseResult, error) {
 	for range maxDecisions {
 		o, found, err := s.store.find(ctx, id)
 		if err != nil {
@@ -115,7 +128,7 @@ func (s *Service) closeIfUnpaid(ctx context.Context, id string) (CloseResult, er
 			result.Outcome = OutcomeNotDue
 			return result, nil
 		}
-		err = s.expire(ctx, o)
+		err = s.expire(ctx, o, by)
 		if err == nil {
 			result.Outcome, result.Reason = OutcomeClosed, Timeout
 			return result, nil
@@ -128,10 +141,10 @@ func (s *Service) closeIfUnpaid(ctx context.Context, id string) (CloseResult, er
 }
 
 // expire closes an order whose window has ended.
-func (s *Service) expire(ctx context.Context, o Order) error {
+func (s *Service) expire(ctx context.Context, o Order, by Cause) error {
 	e := s.eventOf(o)
 	e.CloseReason = eventv1.CloseReason_CLOSE_REASON_TIMEOUT
-	return s.transition(ctx, event.TagClosed, e, change{apply: func(tx *Tx) error {
-		return tx.move(o.ID, transitionExpire(), nil, tx.expired())
+	return s.transition(ctx, event.TagClosed, e, change{apply: func(tx *Tx, m message.Message) error {
+		return tx.move(o.ID, transitionExpire(), sentBy(by, m), nil, tx.expired())
 	}})
 }

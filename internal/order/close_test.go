@@ -65,7 +65,7 @@ func TestCloseInParallel(t *testing.T) {
 			o := w.reserved()
 			w.clock.Advance(window)
 			atOnce(3, func(int) {
-				results, err := w.another().CloseIfUnpaid(t.Context(), []string{o.ID, o.ID})
+				results, err := w.another().CloseIfUnpaid(t.Context(), []string{o.ID, o.ID}, ByTimer)
 				if err != nil || results[0] != (CloseResult{o.ID, OutcomeClosed, Timeout, o.ExpiresAt}) || results[1] != results[0] {
 					t.Errorf("%+v, %v", results, err)
 				}
@@ -116,7 +116,7 @@ func TestCloseIfUnpaidBounds(t *testing.T) {
 	for want, ids := range map[string][]string{
 		"[order_ids]": some(65), "[order_ids] ": nil, "[order_ids[0] order_ids[2]]": bad,
 	} {
-		_, err := w.service.CloseIfUnpaid(t.Context(), ids)
+		_, err := w.service.CloseIfUnpaid(t.Context(), ids, ByTimer)
 		if got := fmt.Sprint(fieldsOf(t, err)); got != strings.TrimSpace(want) {
 			t.Errorf("%d ids: %s, want %s", len(ids), got, want)
 		}
@@ -134,9 +134,9 @@ func TestCloseWithoutBroker(t *testing.T) {
 		w.pay(payment(t, paid))
 		w.clock.Advance(window)
 		w.broker.set(func(b *fakeBroker) { b.halfFails = true })
-		_, err := w.service.CloseIfUnpaid(t.Context(), []string{o.ID})
+		_, err := w.service.CloseIfUnpaid(t.Context(), []string{o.ID}, ByTimer)
 		wantError(t, err, codes.Unavailable, unavailable)
-		results, err := w.service.CloseIfUnpaid(t.Context(), []string{o.ID, paid.ID})
+		results, err := w.service.CloseIfUnpaid(t.Context(), []string{o.ID, paid.ID}, ByTimer)
 		if err != nil || len(results) != 1 || results[0].OrderID != paid.ID || results[0].Outcome != OutcomePaid {
 			t.Errorf("CloseIfUnpaid of both: %+v, %v", results, err)
 		}

@@ -30,9 +30,9 @@ func (w *world) failCommit(f commitFault) *atomic.Int64 {
 		b.execute = func(_ *half, arg any, run func() (message.TransactionState, error)) (message.TransactionState, error) {
 			work := arg.(*localTransaction)
 			apply := work.apply
-			work.apply = func(tx *Tx) error {
+			work.apply = func(tx *Tx, m message.Message) error {
 				runs.Add(1)
-				if err := apply(tx); err != nil {
+				if err := apply(tx, m); err != nil {
 					return err
 				}
 				if !f.settles {
@@ -153,11 +153,11 @@ func TestDeadlineLeavesTimeToSettle(t *testing.T) {
 		b.execute = func(_ *half, arg any, run func() (message.TransactionState, error)) (message.TransactionState, error) {
 			work := arg.(*localTransaction)
 			apply := work.apply
-			work.apply = func(tx *Tx) error {
+			work.apply = func(tx *Tx, m message.Message) error {
 				if own, ok := tx.db.Statement.Context.Deadline(); ok {
 					left = deadline.Sub(own)
 				}
-				return apply(tx)
+				return apply(tx, m)
 			}
 			return run()
 		}
@@ -208,7 +208,7 @@ func TestFailedStatement(t *testing.T) {
 			b.execute = func(_ *half, arg any, run func() (message.TransactionState, error)) (message.TransactionState, error) {
 				work := arg.(*localTransaction)
 				apply := work.apply
-				work.apply = func(tx *Tx) error { return errors.Join(apply(tx), sql.ErrConnDone) }
+				work.apply = func(tx *Tx, m message.Message) error { return errors.Join(apply(tx, m), sql.ErrConnDone) }
 				return run()
 			}
 		})

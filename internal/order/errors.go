@@ -18,6 +18,12 @@ const (
 	ReasonStockNotConfirmed = "STOCK_NOT_CONFIRMED"
 	ReasonPaymentIDReused   = "PAYMENT_ID_REUSED"
 	ReasonContention        = "CONTENTION"
+	ReasonOrderPaid         = "ORDER_PAID"
+	ReasonOrderClosed       = "ORDER_CLOSED"
+	ReasonWindowEnded       = "PAYMENT_WINDOW_ENDED"
+	ReasonTimeoutExempt     = "TIMEOUT_EXEMPT"
+	ReasonNotLater          = "NOT_LATER"
+	ReasonRequestIDReused   = "REQUEST_ID_REUSED"
 )
 
 // Reasons for which stock events are parked.
@@ -48,6 +54,34 @@ func errPaymentIDReused() error {
 
 func errStockNotConfirmed() error {
 	return apierror.FailedPrecondition(ReasonStockNotConfirmed, time.Second, "the order's stock is not confirmed yet")
+}
+
+// errEnded says that an order is paid or closed, if it is.
+func errEnded(o Order) error {
+	switch o.Status {
+	case Paid:
+		return apierror.FailedPrecondition(ReasonOrderPaid, 0, "the order is paid")
+	case Closed:
+		return apierror.FailedPrecondition(ReasonOrderClosed, 0, "the order was closed before: %s", o.CloseReason)
+	default:
+		return nil
+	}
+}
+
+func errWindowEnded() error {
+	return apierror.FailedPrecondition(ReasonWindowEnded, 0, "the order's payment window has ended")
+}
+
+func errTimeoutExempt() error {
+	return apierror.FailedPrecondition(ReasonTimeoutExempt, 0, "the order is exempt from the timeout: it has no payment window to extend")
+}
+
+func errNotLater() error {
+	return apierror.FailedPrecondition(ReasonNotLater, 0, "the new payment window would end before the present one")
+}
+
+func errRequestIDReused() error {
+	return apierror.AlreadyExists(ReasonRequestIDReused, "this request id came with another payment window before")
 }
 
 // errContention says that an order changed under every attempt to decide about it.

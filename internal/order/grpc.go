@@ -10,7 +10,6 @@ import (
 
 	orderv1 "orderflow/api/proto/order/v1"
 	"orderflow/internal/apierror"
-	"orderflow/internal/event"
 )
 
 // grpcServer is the API over a Service: it checks and translates, nothing else.
@@ -81,7 +80,7 @@ func (g *grpcServer) PayOrder(ctx context.Context, in *orderv1.PayOrderRequest) 
 
 // CloseIfUnpaid is documented in the proto.
 func (g *grpcServer) CloseIfUnpaid(ctx context.Context, in *orderv1.CloseIfUnpaidRequest) (*orderv1.CloseIfUnpaidResponse, error) {
-	results, err := g.service.CloseIfUnpaid(ctx, in.GetOrderIds())
+	results, err := g.service.CloseIfUnpaid(ctx, in.GetOrderIds(), causeOf(in.GetTrigger()))
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +95,21 @@ func (g *grpcServer) CloseIfUnpaid(ctx context.Context, in *orderv1.CloseIfUnpai
 		out.Results = append(out.Results, result)
 	}
 	return out, nil
+}
+
+// causeOf is who closes an order that is asked about. An older inventory does not
+// say; it asks because of a timer, nearly always.
+func causeOf(t orderv1.CloseTrigger) Cause {
+	switch t {
+	case orderv1.CloseTrigger_CLOSE_TRIGGER_LATE_EVENT:
+		return ByLateEvent
+	case orderv1.CloseTrigger_CLOSE_TRIGGER_INVENTORY_SWEEPER:
+		return ByInventorySweeper
+	case orderv1.CloseTrigger_CLOSE_TRIGGER_REPLAY:
+		return ByOperator
+	default:
+		return ByTimer
+	}
 }
 
 func closeOutcome(o CloseOutcome) orderv1.CloseOutcome {
@@ -113,9 +127,7 @@ func closeOutcome(o CloseOutcome) orderv1.CloseOutcome {
 
 func checkOrderID(id string) error {
 	var v apierror.Violations
-	if !event.IsOrderID(id) {
-		v.Add("order_id", "must be a UUID in its canonical form")
-	}
+	checkID(&v, id)
 	return v.Err()
 }
 

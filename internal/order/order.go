@@ -136,6 +136,13 @@ func NewDraft(r Request) (Draft, error) {
 	return d, nil
 }
 
+// checkID adds a violation if id cannot be that of an order.
+func checkID(v *apierror.Violations, id string) {
+	if !event.IsOrderID(id) {
+		v.Add("order_id", "must be a UUID in its canonical form")
+	}
+}
+
 func isCurrency(code string) bool {
 	if len(code) != 3 || strings.ToUpper(code) != code {
 		return false

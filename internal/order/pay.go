@@ -6,6 +6,7 @@ import (
 
 	"orderflow/internal/database"
 	"orderflow/internal/event"
+	"orderflow/internal/mq/message"
 )
 
 // Pay records a payment that has already happened, and pays the order with it if
@@ -53,18 +54,27 @@ func (s *Service) tryPay(ctx context.Context, p Payment) (Payment, error) {
 		return Payment{}, errStockNotConfirmed()
 	}
 	if expected.Outcome == RefundDue {
-		err = s.store.inTx(ctx, func(tx *Tx) error { return tx.record(&expected) })
+		err = s.store.inTx(ctx, func(tx *Tx) error { return tx.recordRefundDue(&expected) })
 		return expected, err
 	}
 	e := s.eventOf(o)
 	e.PaymentId = p.ID
-	err = s.transition(ctx, event.TagPaid, e, change{apply: func(tx *Tx) error {
+	err = s.transition(ctx, event.TagPaid, e, change{apply: func(tx *Tx, m message.Message) error {
 		if err := tx.record(&expected); err != nil {
 			return err
 		}
-		return tx.move(p.OrderID, transitionPay(), nil, tx.unexpired())
+		return tx.move(p.OrderID, transitionPay(), sentBy(ByClient, m).because("payment %s", p.ID), nil, tx.unexpired())
 	}})
 	return expected, err
+}
+
+// recordRefundDue writes down a payment that cannot pay for its order.
+func (tx *Tx) recordRefundDue(expected *Payment) error {
+	if err := tx.record(expected); err != nil {
+		return err
+	}
+	e := Entry{Cause: ByClient}.because("payment %s is a refund due: %s", expected.ID, expected.RefundReason)
+	return tx.note(e.of(KindPayment, expected.OrderID))
 }
 
 // record decides about the payment again, now under the order's lock, and writes

@@ -222,7 +222,7 @@ func TestPayRacesTimeout(t *testing.T) {
 				case 0:
 					recorded, _, payErr = w.service.Pay(t.Context(), payment(t, o))
 				case 1:
-					results, closeErr = w.another().CloseIfUnpaid(t.Context(), []string{o.ID})
+					results, closeErr = w.another().CloseIfUnpaid(t.Context(), []string{o.ID}, ByTimer)
 				case 2:
 					if round%2 == 0 {
 						w.clock.Advance(time.Millisecond)

@@ -31,6 +31,23 @@ const (
 	AmountMismatch RefundReason = 4 // not the order's amount or currency
 )
 
+// String is the reason in timelines and logs.
+func (r RefundReason) String() string {
+	switch r {
+	case NoRefund:
+		return ""
+	case OrderClosed:
+		return "ORDER_CLOSED"
+	case PastDue:
+		return "PAST_DUE"
+	case AlreadyPaid:
+		return "ALREADY_PAID"
+	case AmountMismatch:
+		return "AMOUNT_MISMATCH"
+	}
+	return "UNKNOWN"
+}
+
 // Payment is a payment that has happened at the provider, and what became of it.
 type Payment struct {
 	ID           string `gorm:"primaryKey"` // the provider's
@@ -51,9 +68,7 @@ func (Payment) TableName() string { return "payments" }
 // InvalidArgument that names every field that is out of its bounds.
 func NewPayment(id, orderID string, amountMinor int64, currencyCode string) (Payment, error) {
 	var v apierror.Violations
-	if !event.IsOrderID(orderID) {
-		v.Add("order_id", "must be a UUID in its canonical form")
-	}
+	checkID(&v, orderID)
 	if !event.IsVisibleASCII(id, MaxPaymentLength) {
 		v.Add("payment_id", "must be 1 to %d visible ASCII characters", MaxPaymentLength)
 	}

@@ -32,15 +32,20 @@ func (s *Service) Place(ctx context.Context, d Draft) (Order, error) {
 	if err != nil {
 		return Order{}, fmt.Errorf("make order id: %w", err)
 	}
-	o := d.order(id.String(), window, s.clock.Now())
+	now := s.clock.Now()
+	o := s.store.schedule.plan(d.order(id.String(), window, now), now.UnixMilli())
 
 	timer := s.sendTimer(ctx, o)
 	defer timer.abandon()
 	err = s.transition(ctx, event.TagCreated, s.eventOf(o), change{
 		ready:  timer.acknowledged,
 		before: o.latestCommit(),
-		apply: func(tx *Tx) error {
+		apply: func(tx *Tx, m message.Message) error {
 			if err := tx.insert(o); err != nil {
+				return err
+			}
+			sent := Entry{Cause: ByClient, Tag: string(event.TagTimeout), MessageID: timer.id}
+			if err := tx.note(sent.of(KindSent, o.ID), sentBy(ByClient, m).changed(o)); err != nil {
 				return err
 			}
 			if s.clock.Now().UnixMilli() >= o.latestCommit() {

@@ -33,6 +33,7 @@ func TestPlace(t *testing.T) {
 			ID: o.ID, CustomerID: r.CustomerID, IdempotencyKey: r.IdempotencyKey, RequestHash: o.RequestHash,
 			Status: Placed, Currency: "EUR", TotalMinor: 1499, WindowMs: 60_000,
 			ExpiresAt: start.UnixMilli() + 60_000, CreatedAt: start.UnixMilli(), UpdatedAt: start.UnixMilli(), Version: 1,
+			SweepAt: start.Add(schedule().ResendAfter).UnixMilli(),
 			Lines: []Line{
 				{OrderID: o.ID, SKU: "cup", Quantity: 1, UnitPriceMinor: 999},
 				{OrderID: o.ID, SKU: "tea", Quantity: 2, UnitPriceMinor: 250},
@@ -306,8 +307,8 @@ func TestCallerGoesAway(t *testing.T) {
 			b.execute = func(_ *half, arg any, run func() (message.TransactionState, error)) (message.TransactionState, error) {
 				work := arg.(*localTransaction)
 				apply := work.apply
-				work.apply = func(tx *Tx) error {
-					err := apply(tx)
+				work.apply = func(tx *Tx, m message.Message) error {
+					err := apply(tx, m)
 					cancel()
 					return err
 				}

@@ -44,6 +44,7 @@ type Deps struct {
 	Names        event.Names
 	Clock        clock.Clock
 	Log          *slog.Logger
+	Metrics      *Metrics // nil: nothing is counted
 	Config       Config
 }
 
@@ -57,6 +58,7 @@ type Service struct {
 	names        event.Names
 	clock        clock.Clock
 	log          *slog.Logger
+	metrics      *Metrics
 	config       Config
 }
 
@@ -64,7 +66,7 @@ type Service struct {
 func New(d Deps) *Service {
 	return &Service{
 		store: d.Store, transactions: d.Transactions, timers: d.Timers, parker: d.Parker,
-		names: d.Names, clock: d.Clock, log: d.Log, config: d.Config,
+		names: d.Names, clock: d.Clock, log: d.Log, metrics: d.Metrics, config: d.Config,
 	}
 }
 

@@ -66,6 +66,55 @@ const (
 	StockSold     StockState = 4
 )
 
+// stockWanted is the state that the stock of an order in status s should come to. A
+// placed order waits for a decision, whichever.
+func (s Status) stockWanted() StockState {
+	switch s {
+	case Reserved:
+		return StockReserved
+	case Paid:
+		return StockSold
+	case Closed:
+		return StockReleased
+	}
+	return StockUnknown
+}
+
+// satisfies tells whether inventory has done what it should, which is wanted. Stock
+// that was refused was never taken: a closed order needs no more than that.
+func (s StockState) satisfies(wanted StockState) bool {
+	switch wanted {
+	case StockReserved, StockSold:
+		return s == wanted
+	case StockReleased:
+		return s == StockReleased || s == StockRejected
+	}
+	return false
+}
+
+// settled tells whether inventory has confirmed what the order's status asks for.
+func (o Order) settled() bool { return o.StockState.satisfies(o.Status.stockWanted()) }
+
+// final tells whether nothing can change any more.
+func (o Order) final() bool { return (o.Status == Paid || o.Status == Closed) && o.settled() }
+
+// String is the state in timelines and logs.
+func (s StockState) String() string {
+	switch s {
+	case StockUnknown:
+		return "nothing"
+	case StockReserved:
+		return "RESERVED"
+	case StockRejected:
+		return "REJECTED"
+	case StockReleased:
+		return "RELEASED"
+	case StockSold:
+		return "SOLD"
+	}
+	return "UNKNOWN"
+}
+
 // Transition is one change of an order's status.
 type Transition struct {
 	Name   string
@@ -95,12 +144,19 @@ func transitionExpire() Transition {
 	return Transition{Name: "expire", From: []Status{Placed, Reserved}, To: Closed, Reason: Timeout}
 }
 
-// transitionReject follows inventory's rejection.
+// transitionReject follows inventory's word that it holds nothing for the order. Of an
+// order that was confirmed it can say so only after it has lost its memory (a backup
+// was restored), and then the order cannot be kept either.
 func transitionReject() Transition {
-	return Transition{Name: "reject", From: []Status{Placed}, To: Closed, Reason: OutOfStock}
+	return Transition{Name: "reject", From: []Status{Placed, Reserved}, To: Closed, Reason: OutOfStock}
+}
+
+// transitionCancel follows the customer's wish.
+func transitionCancel() Transition {
+	return Transition{Name: "cancel", From: []Status{Placed, Reserved}, To: Closed, Reason: Cancelled}
 }
 
 // Transitions lists the whole table.
 func Transitions() []Transition {
-	return []Transition{transitionReserve(), transitionPay(), transitionExpire(), transitionReject()}
+	return []Transition{transitionReserve(), transitionPay(), transitionExpire(), transitionReject(), transitionCancel()}
 }

@@ -50,10 +50,30 @@ func TestStockEvents(t *testing.T) {
 			{event.TagReserved, 2, stand{Closed, OutOfStock, StockReserved, 2}},
 		}, []event.Tag{event.TagCreated, event.TagClosed}},
 		"released overtakes reserved": {func(w *world) Order { return w.place(request()) }, []step{
-			{event.TagReleased, 2, stand{Placed, NotClosed, StockReleased, 2}},
-			{event.TagReserved, 1, stand{Placed, NotClosed, StockReleased, 2}},
-			{event.TagRejected, 1, stand{Placed, NotClosed, StockReleased, 2}},
-		}, []event.Tag{event.TagCreated}},
+			{event.TagReleased, 2, stand{Closed, OutOfStock, StockReleased, 2}},
+			{event.TagReserved, 1, stand{Closed, OutOfStock, StockReleased, 2}},
+			{event.TagRejected, 1, stand{Closed, OutOfStock, StockReleased, 2}},
+		}, []event.Tag{event.TagCreated, event.TagClosed}},
+		"reserved, then refused by an inventory that was restored": {func(w *world) Order { return w.reserved() }, []step{
+			{event.TagRejected, 1, stand{Closed, OutOfStock, StockRejected, 1}},
+		}, []event.Tag{event.TagCreated, event.TagClosed}},
+		"paid, then sold by an inventory that was restored": {func(w *world) Order {
+			o := w.place(request())
+			w.stock(event.TagReserved, stockEvent(o.ID, 3))
+			w.pay(payment(w.t, o))
+			return o
+		}, []step{
+			{event.TagReserved, 1, stand{Paid, NotClosed, StockReserved, 3}},
+			{event.TagSold, 1, stand{Paid, NotClosed, StockSold, 3}},
+			{event.TagSold, 1, stand{Paid, NotClosed, StockSold, 3}},
+		}, []event.Tag{event.TagCreated, event.TagPaid}},
+		"closed, then released by an inventory that was restored": {func(w *world) Order {
+			o := w.place(request())
+			w.stock(event.TagReserved, stockEvent(o.ID, 2))
+			return w.expired(o)
+		}, []step{
+			{event.TagReleased, 1, stand{Closed, Timeout, StockReleased, 2}},
+		}, []event.Tag{event.TagCreated, event.TagClosed}},
 		"paid, then sold": {func(w *world) Order { o := w.reserved(); w.pay(payment(w.t, o)); return o }, []step{
 			{event.TagReserved, 1, stand{Paid, NotClosed, StockReserved, 1}},
 			{event.TagSold, 2, stand{Paid, NotClosed, StockSold, 2}},
@@ -256,6 +276,7 @@ func TestStatusTable(t *testing.T) {
 		statuses := []Status{Placed, Reserved, Paid, Closed}
 		legal := map[string]bool{
 			"PLACED reserve": true, "RESERVED pay": true, "PLACED expire": true, "RESERVED expire": true, "PLACED reject": true,
+			"RESERVED reject": true, "PLACED cancel": true, "RESERVED cancel": true,
 		}
 		for _, from := range statuses {
 			for _, tr := range Transitions() {
@@ -264,7 +285,7 @@ func TestStatusTable(t *testing.T) {
 				if err := w.db.With(t.Context()).Exec("UPDATE orders SET status = ? WHERE id = ?", from, o.ID).Error; err != nil {
 					t.Fatal(err)
 				}
-				err := w.store.inTx(t.Context(), func(tx *Tx) error { return tx.move(o.ID, tr, nil) })
+				err := w.store.inTx(t.Context(), func(tx *Tx) error { return tx.move(o.ID, tr, Entry{Cause: ByClient}, nil) })
 				after := w.get(o.ID)
 				if tr.CanLeave(from) != legal[name] {
 					t.Errorf("%s: CanLeave %t", name, tr.CanLeave(from))
@@ -277,7 +298,7 @@ func TestStatusTable(t *testing.T) {
 				}
 			}
 		}
-		err := w.store.inTx(t.Context(), func(tx *Tx) error { return tx.move(uuid.NewString(), transitionReserve(), nil) })
+		err := w.store.inTx(t.Context(), func(tx *Tx) error { return tx.move(uuid.NewString(), transitionReserve(), Entry{Cause: ByClient}, nil) })
 		if !errors.Is(err, errStale) {
 			t.Errorf("an order that does not exist: %v", err)
 		}

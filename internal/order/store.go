@@ -21,23 +21,28 @@ func keyIdempotency() database.Key {
 
 // Store keeps orders, payments and barriers.
 type Store struct {
-	db    *database.DB
-	clock clock.Clock
+	db       *database.DB
+	clock    clock.Clock
+	schedule Schedule
 }
 
-// NewStore makes a store over the order schema.
-func NewStore(db *database.DB, clk clock.Clock) *Store { return &Store{db: db, clock: clk} }
+// NewStore makes a store over the order schema. The schedule says when the sweeper
+// has to look at what is written.
+func NewStore(db *database.DB, clk clock.Clock, schedule Schedule) *Store {
+	return &Store{db: db, clock: clk, schedule: schedule}
+}
 
 // Tx is a transaction of the store.
 type Tx struct {
-	db  *gorm.DB
-	now int64 // when the transaction began, in milliseconds
+	db       *gorm.DB
+	now      int64 // when the transaction began, in milliseconds
+	schedule Schedule
 }
 
 // inTx runs fn in a transaction; see database.DB.InTx.
 func (s *Store) inTx(ctx context.Context, fn func(tx *Tx) error) error {
 	return s.db.InTx(ctx, func(tx *gorm.DB) error {
-		return fn(&Tx{db: tx, now: s.clock.Now().UnixMilli()})
+		return fn(&Tx{db: tx, now: s.clock.Now().UnixMilli(), schedule: s.schedule})
 	})
 }
 
@@ -46,30 +51,43 @@ func (s *Store) find(ctx context.Context, id string) (o Order, found bool, err e
 	return first(s.db.With(ctx), "id = ?", id)
 }
 
+// findRow reads an order without its lines.
+func (s *Store) findRow(ctx context.Context, id string) (o Order, found bool, err error) {
+	return firstRow(s.db.With(ctx), "id = ?", id)
+}
+
 // findByKey reads the order that a customer placed with an idempotency key.
 func (s *Store) findByKey(ctx context.Context, customer, key string) (o Order, found bool, err error) {
 	return first(s.db.With(ctx), "customer_id = ? AND idempotency_key = ?", customer, key)
 }
 
-// lock reads an order and keeps others from changing it until the transaction
-// ends. SQLite has one writer at a time, and needs no lock.
+// lock reads an order's row, without its lines, and keeps others from changing it
+// until the transaction ends. SQLite has one writer at a time, and needs no lock.
 func (tx *Tx) lock(id string) (o Order, found bool, err error) {
-	return first(tx.db.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}), "id = ?", id)
+	return firstRow(tx.db.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate}), "id = ?", id)
 }
 
 func first(db *gorm.DB, query string, args ...any) (o Order, found bool, err error) {
-	err = db.Where(query, args...).Take(&o).Error
-	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return o, false, nil
-	}
-	if err != nil {
-		return o, false, fmt.Errorf("read order: %w", err)
+	o, found, err = firstRow(db, query, args...)
+	if err != nil || !found {
+		return o, found, err
 	}
 	// The lines of an order never change but for their shortages, which are
 	// written with the status.
 	plain := db.Session(&gorm.Session{NewDB: true})
 	if err := plain.Where("order_id = ?", o.ID).Order("sku").Find(&o.Lines).Error; err != nil {
 		return o, false, fmt.Errorf("read order lines: %w", err)
+	}
+	return o, true, nil
+}
+
+func firstRow(db *gorm.DB, query string, args ...any) (o Order, found bool, err error) {
+	err = db.Where(query, args...).Take(&o).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return o, false, nil
+	}
+	if err != nil {
+		return o, false, fmt.Errorf("read order: %w", err)
 	}
 	return o, true, nil
 }
@@ -86,7 +104,7 @@ func (tx *Tx) insert(o Order) error {
 	return nil
 }
 
-// condition is more that must hold of a row for a transition.
+// condition is more that must hold of a row for a change.
 type condition struct {
 	query string
 	args  []any
@@ -96,50 +114,53 @@ type condition struct {
 func (tx *Tx) unexpired() condition { return condition{"expires_at > ?", []any{tx.now}} }
 func (tx *Tx) expired() condition   { return condition{"expires_at <= ?", []any{tx.now}} }
 
-// olderStock holds if the row has not seen version of the reservation yet.
-func olderStock(version int64) condition { return condition{"stock_version < ?", []any{version}} }
-
 // move makes one transition: a single conditional UPDATE, whose row count says
 // whether the order was still where the transition starts. If not, the error is
-// errStale.
-func (tx *Tx) move(id string, t Transition, set map[string]any, where ...condition) error {
-	values := map[string]any{"status": t.To, "close_reason": t.Reason}
-	for column, value := range set {
-		values[column] = value
-	}
-	where = append(where, condition{"status IN ?", []any{t.From}})
-	changed, err := tx.update(id, values, where...)
+// errStale. with changes what else changes, and e says in the timeline how it came
+// to that.
+func (tx *Tx) move(id string, t Transition, e Entry, with func(*Order), where ...condition) error {
+	before, found, err := tx.lock(id)
 	if err != nil {
-		return fmt.Errorf("%s order: %w", t.Name, err)
+		return err
 	}
-	if !changed {
+	if !found || !t.CanLeave(before.Status) {
 		return errStale
+	}
+	after := before
+	after.Status, after.CloseReason = t.To, t.Reason
+	if with != nil {
+		with(&after)
+	}
+	after.SweepCount = 0
+	if err := tx.save(before, after, e, append(where, condition{"status IN ?", []any{t.From}})...); err != nil {
+		return fmt.Errorf("%s order: %w", t.Name, err)
 	}
 	return nil
 }
 
-// update changes an order's row if every condition holds, and tells whether it did.
-func (tx *Tx) update(id string, values map[string]any, where ...condition) (changed bool, err error) {
-	values["version"] = gorm.Expr("version + 1")
-	values["updated_at"] = tx.now
-	query := tx.db.Table("orders").Where("id = ?", id)
+// save is the one statement that changes an order: from the row that was locked as
+// before to after, if every condition holds; else the error is errStale. It writes
+// the change into the timeline, and when the sweeper has to look.
+func (tx *Tx) save(before, after Order, e Entry, where ...condition) error {
+	after.Version, after.UpdatedAt = before.Version+1, tx.now
+	after = tx.schedule.plan(after, tx.now)
+	query := tx.db.Table("orders").Where("id = ? AND version = ?", before.ID, before.Version)
 	for _, c := range where {
 		query = query.Where(c.query, c.args...)
 	}
-	result := query.Updates(values)
+	result := query.Updates(map[string]any{
+		"status": after.Status, "close_reason": after.CloseReason, "cancel_reason": after.CancelReason,
+		"expires_at": after.ExpiresAt, "version": after.Version, "updated_at": after.UpdatedAt,
+		"stock_state": after.StockState, "stock_version": after.StockVersion, "stock_wanted": after.StockWanted,
+		"sweep_at": after.SweepAt, "sweep_count": after.SweepCount,
+	})
 	if result.Error != nil {
-		return false, result.Error
+		return result.Error
 	}
-	return result.RowsAffected == 1, nil
-}
-
-// recordStock notes what inventory confirmed, unless something newer is known.
-func (tx *Tx) recordStock(id string, state StockState, version int64) (changed bool, err error) {
-	changed, err = tx.update(id, map[string]any{"stock_state": state, "stock_version": version}, olderStock(version))
-	if err != nil {
-		return false, fmt.Errorf("record stock state: %w", err)
+	if result.RowsAffected != 1 {
+		return errStale
 	}
-	return changed, nil
+	return tx.note(e.changed(after))
 }
 
 // recordShortage marks a line as the reason for a rejection.

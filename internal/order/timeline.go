@@ -1,11 +1,13 @@
 package order
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/google/uuid"
 
 	"orderflow/internal/database"
+	"orderflow/internal/mq/message"
 )
 
 // Kind is what kind of thing the timeline says of an order. The numbers are stored,
@@ -67,9 +69,57 @@ type Entry struct {
 // TableName is the table of the rows.
 func (Entry) TableName() string { return "order_timeline" }
 
+// sentBy is the entry of a change that is the local transaction of the half message m.
+func sentBy(cause Cause, m message.Message) Entry {
+	return Entry{Cause: cause, Tag: m.Tag, MessageID: m.ID}
+}
+
+// receivedIn is the entry of what the received message m has brought about.
+func receivedIn(m message.Message, cause Cause) Entry {
+	return Entry{Cause: cause, Tag: m.Tag, MessageID: m.ID, Attempt: int64(m.Attempt)}
+}
+
+// because adds a detail for people.
+func (e Entry) because(format string, args ...any) Entry {
+	e.Detail = fmt.Sprintf(format, args...)
+	return e
+}
+
+// changed is e as the entry of a change, which led to o.
+func (e Entry) changed(o Order) Entry {
+	e.Kind, e.OrderID, e.Version = KindChanged, o.ID, o.Version
+	e.Status, e.CloseReason, e.StockState, e.ExpiresAt = o.Status, o.CloseReason, o.StockState, o.ExpiresAt
+	return e
+}
+
+// of is e as an entry of another kind, about an order that did not change by it.
+func (e Entry) of(kind Kind, orderID string) Entry {
+	e.Kind, e.OrderID = kind, orderID
+	return e
+}
+
+// noteCheckBack writes a check-back and its answer into the timelines of the half
+// message's orders. It is a statement of its own, and nothing depends on it.
+func (s *Store) noteCheckBack(ctx context.Context, m message.Message, answer message.TransactionState) error {
+	entries := make([]Entry, 0, len(m.Keys))
+	for _, id := range m.Keys {
+		entries = append(entries, receivedIn(m, ByBroker).because("%s", answer).of(KindCheckBack, id))
+	}
+	return s.note(ctx, entries...)
+}
+
+// note writes entries that tell of no change, in a statement of their own.
+func (s *Store) note(ctx context.Context, entries ...Entry) error {
+	tx := &Tx{db: s.db.With(ctx), now: s.clock.Now().UnixMilli()}
+	return tx.note(entries...)
+}
+
 // note writes entries into the timeline of their orders, in the transaction that
 // they tell of.
 func (tx *Tx) note(entries ...Entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
 	rows := make([]Entry, len(entries))
 	for i, e := range entries {
 		id, err := uuid.NewV7()

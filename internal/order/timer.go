@@ -28,23 +28,23 @@ func (s *Service) sendTimer(ctx context.Context, o Order) *timer {
 	go func() {
 		defer close(t.sent)
 		t.err = safely(func() (err error) {
-			t.id, err = s.sendPaymentTimeout(ctx, o)
+			t.id, err = s.sendPaymentTimeout(ctx, o, time.Duration(o.WindowMs)*time.Millisecond)
 			return err
 		})
 	}()
 	return t
 }
 
-// sendPaymentTimeout sends the delay message. Its due time is the order's
+// sendPaymentTimeout sends the delay message, due after the window. Its due time is the order's
 // expires_at, by which inventory recognises it. It returns the message's id.
-func (s *Service) sendPaymentTimeout(ctx context.Context, o Order) (id string, err error) {
+func (s *Service) sendPaymentTimeout(ctx context.Context, o Order, window time.Duration) (id string, err error) {
 	body, err := event.EncodePaymentTimeouts(o.ExpiresAt, &eventv1.PaymentTimeout{OrderId: o.ID})
 	if err != nil {
 		return "", err
 	}
 	id, err = s.timers.SendDelayed(ctx, message.Message{
 		Topic: s.names.OrderTimeouts, Tag: string(event.TagTimeout), Keys: []string{o.ID}, Body: body,
-	}, time.Duration(o.WindowMs)*time.Millisecond)
+	}, window)
 	if err != nil {
 		return "", fmt.Errorf("send timer: %w", err)
 	}

@@ -28,9 +28,11 @@ type localTransaction struct {
 
 // change is what a local transaction is for.
 type change struct {
-	ready  func(context.Context) error // what else the broker must have acknowledged before; may be nil
-	apply  func(tx *Tx) error          // the effect; whatever it returns goes back to the caller
-	before int64                       // when it must be committed, in milliseconds since the Unix epoch; 0: whenever
+	ready func(context.Context) error // what else the broker must have acknowledged before; may be nil
+	// apply is the effect; m is the half message, and whatever it returns goes back to
+	// the caller.
+	apply  func(tx *Tx, m message.Message) error
+	before int64 // when it must be committed, in milliseconds since the Unix epoch; 0: whenever
 }
 
 // Listener decides about order-srv's half messages: it runs local transactions
@@ -74,7 +76,7 @@ func (l *Listener) ExecuteLocalTransaction(ctx context.Context, m message.Messag
 		if err := tx.insertBarrier(work.barrier); err != nil {
 			return err
 		}
-		return work.apply(tx)
+		return work.apply(tx, m)
 	})
 	switch {
 	case err == nil:
@@ -134,13 +136,25 @@ func (l *Listener) CheckLocalTransaction(ctx context.Context, m message.Message)
 		l.log.ErrorContext(ctx, "check-back for a half message without a barrier id", "topic", m.Topic, "keys", m.Keys)
 		return message.StateUnknown
 	}
+	answer, why := l.answer(ctx, id)
+	if why != nil {
+		l.log.WarnContext(ctx, "check-back cannot be answered yet", "keys", m.Keys, "error", why)
+	}
+	if err := l.store.noteCheckBack(ctx, m, answer); err != nil {
+		l.log.WarnContext(ctx, "check-back is not in the timeline", "keys", m.Keys, "answer", answer, "error", err)
+	}
+	return answer
+}
+
+// answer is what the barrier says.
+func (l *Listener) answer(ctx context.Context, id string) (message.TransactionState, error) {
 	result, err := l.store.resolveBarrier(ctx, id)
-	if err != nil {
-		l.log.WarnContext(ctx, "check-back cannot be answered yet", "keys", m.Keys, "error", err)
-		return message.StateUnknown
+	switch {
+	case err != nil:
+		return message.StateUnknown, err
+	case result == committed:
+		return message.StateCommit, nil
+	default:
+		return message.StateRollback, nil
 	}
-	if result == committed {
-		return message.StateCommit
-	}
-	return message.StateRollback
 }

@@ -102,7 +102,7 @@ func TestCheckBackBeforeTheLocalTransaction(t *testing.T) {
 		wantError(t, err, codes.Unavailable, unavailable)
 		w.wantRows(map[string]int64{"payments": 0})
 		w.clock.Advance(window)
-		_, err = w.service.CloseIfUnpaid(t.Context(), []string{o.ID})
+		_, err = w.service.CloseIfUnpaid(t.Context(), []string{o.ID}, ByTimer)
 		wantError(t, err, codes.Unavailable, unavailable)
 		if got := w.get(o.ID); got.Status != Reserved {
 			t.Errorf("order is %s", describe(got))
@@ -131,7 +131,7 @@ func TestCheckBackRacesTheLocalTransaction(t *testing.T) {
 					work := arg.(*localTransaction)
 					apply := work.apply
 					if round%2 == 0 {
-						work.apply = func(tx *Tx) error { go ask(); return apply(tx) }
+						work.apply = func(tx *Tx, m message.Message) error { go ask(); return apply(tx, m) }
 					} else {
 						go ask()
 					}

@@ -33,6 +33,9 @@ var start = time.UnixMilli(1_800_000_000_000).UTC()
 
 const window = 30 * time.Minute
 
+// schedule is the sweeper's.
+func schedule() Schedule { return Schedule{ResendAfter: time.Minute, CloseGrace: 2 * time.Minute} }
+
 // world is an order service over a real database and a fake broker.
 type world struct {
 	t       testing.TB
@@ -53,7 +56,7 @@ func each(t *testing.T, body func(t *testing.T, w *world)) {
 
 func newWorld(t testing.TB, db *database.DB) *world {
 	w := &world{t: t, db: db, clock: &hookClock{Manual: clock.NewManual(start)}, parked: &fakeParker{}, faults: injectFaults(t, db)}
-	w.store = NewStore(db, w.clock)
+	w.store = NewStore(db, w.clock, schedule())
 	w.broker = &fakeBroker{t: t, listener: w.listener()}
 	w.service = w.another()
 	return w
@@ -62,13 +65,13 @@ func newWorld(t testing.TB, db *database.DB) *world {
 // listener makes one more listener over the same database: another process, or
 // the same one after a restart.
 func (w *world) listener() *Listener {
-	return NewListener(NewStore(w.db, w.clock), w.clock, nil, slog.New(slog.DiscardHandler))
+	return NewListener(NewStore(w.db, w.clock, schedule()), w.clock, nil, slog.New(slog.DiscardHandler))
 }
 
 // another makes one more service over the same database and broker.
 func (w *world) another() *Service {
 	return New(Deps{
-		Store: NewStore(w.db, w.clock), Transactions: w.broker, Timers: w.broker, Parker: w.parked,
+		Store: NewStore(w.db, w.clock, schedule()), Transactions: w.broker, Timers: w.broker, Parker: w.parked,
 		Names: event.NewNames(""), Clock: w.clock, Log: slog.New(slog.DiscardHandler),
 		Config: Config{PaymentWindow: window, LocalTransactionTimeout: 20 * time.Second},
 	})
@@ -245,7 +248,7 @@ func (w *world) pay(p Payment) (Payment, Order) {
 
 func (w *world) closeIfUnpaid(ids ...string) []CloseResult {
 	w.t.Helper()
-	results, err := w.service.CloseIfUnpaid(w.t.Context(), ids)
+	results, err := w.service.CloseIfUnpaid(w.t.Context(), ids, ByTimer)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -46,6 +46,8 @@ func newServerConfig(c Config) server.Config {
 	return server.Config{Listen: c.Listen, AdminListen: c.AdminListen}
 }
 
+func newSchedule(c Config) order.Schedule { return c.schedule() }
+
 func newGroups(n event.Names) assembly.Groups { return assembly.Groups{n.OrderStockEvents} }
 
 func newListener(store *order.Store, point *crashpoint.Point, host assembly.Host) *order.Listener {
@@ -64,11 +66,11 @@ func newTimers(c mq.Client, n event.Names) *mq.Producer {
 
 func newService(
 	c Config, host assembly.Host, names event.Names, store *order.Store,
-	transactions *mq.TransactionProducer, timers *mq.Producer, parked message.Parker,
+	transactions *mq.TransactionProducer, timers *mq.Producer, parked message.Parker, metrics *order.Metrics,
 ) *order.Service {
 	return order.New(order.Deps{
 		Store: store, Transactions: transactions, Timers: timers, Parker: parked,
-		Names: names, Clock: host.Clock, Log: host.Log, Config: c.orders(),
+		Names: names, Clock: host.Clock, Log: host.Log, Metrics: metrics, Config: c.orders(),
 	})
 }
 
@@ -93,9 +95,14 @@ func newPlan(
 			{Name: "producer " + names.OrderTimers, Client: timers},
 		},
 		Consumers: []lifecycle.Part{{Name: "consumer " + names.OrderStockEvents, Client: consumer}},
-		Tasks: []lifecycle.Task{func(ctx context.Context) {
-			store.PurgeBarriers(ctx, func(err error) { host.Log.Warn("old barriers were not purged", "error", err) })
-		}},
+		Tasks: []lifecycle.Task{
+			func(ctx context.Context) {
+				store.PurgeBarriers(ctx, func(err error) { host.Log.Warn("old barriers were not purged", "error", err) })
+			},
+			func(ctx context.Context) {
+				service.Sweep(ctx, c.SweepInterval, func(err error) { host.Log.Warn("the sweeper could not do all of its work", "error", err) })
+			},
+		},
 	}
 }
 

@@ -17,6 +17,8 @@ type Config struct {
 	PaymentWindow           time.Duration `default:"30m" help:"How long a customer has to pay unless the order says otherwise: one of the broker's delay levels, 1s to 720h."`
 	LocalTransactionTimeout time.Duration `default:"2s" help:"How long the database transaction of an order may take, 10ms to 1m. Must be shorter than the payment window."`
 	cli.Consumers
+	cli.Sweeper
+	ResendAfter time.Duration `default:"1m" help:"How long inventory may take to confirm an order's stock before the sweeper sends its event again, at first; twice as long each time, up to 1h. 100ms to 1h."`
 	cli.Process
 	cli.Log
 }
@@ -46,11 +48,19 @@ func (c Config) Validate() error {
 	if err := cli.CheckDuration("--local-transaction-timeout", c.LocalTransactionTimeout, 10*time.Millisecond, time.Minute); err != nil {
 		return err
 	}
+	if err := cli.CheckDuration("--resend-after", c.ResendAfter, 100*time.Millisecond, time.Hour); err != nil {
+		return err
+	}
 	if c.LocalTransactionTimeout >= c.PaymentWindow {
 		return fmt.Errorf("--local-transaction-timeout: %v must be shorter than --payment-window, which is %v",
 			c.LocalTransactionTimeout, c.PaymentWindow)
 	}
 	return nil
+}
+
+// schedule is when the sweeper has to look at orders.
+func (c Config) schedule() order.Schedule {
+	return order.Schedule{ResendAfter: c.ResendAfter, CloseGrace: c.SweepGrace}
 }
 
 // orders is the part of it that the domain knows.

@@ -18,7 +18,7 @@ import (
 // Run.
 func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error) {
 	wire.Build(
-		newName, newNames, newPoint, newServerConfig, newGroups,
+		newName, newNames, newPoint, newServerConfig, newGroups, newSchedule,
 		wire.FieldsOf(new(Config), "Database", "Broker"),
 		wire.FieldsOf(new(assembly.Host), "Clock"),
 
@@ -30,7 +30,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		mq.NewMetrics, assembly.NewMQClient, assembly.NewAdmin,
 		newListener, newTransactions, newTimers, newConsumer,
 
-		newService, newRegister,
+		order.NewMetrics, newService, newRegister,
 		newPlan, assembly.NewReadiness, assembly.NewServer, newApp,
 	)
 	return nil, nil, nil

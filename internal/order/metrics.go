@@ -1,0 +1,67 @@
+package order
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// What the sweeper finds.
+const foundOverdue = "overdue"
+
+// foundUnconfirmed names an order whose stock is not confirmed, by the event that
+// inventory seems to lack.
+func foundUnconfirmed(o Order) string { return string(o.Status.tag()) + "_unconfirmed" }
+
+// Metrics counts what the sweeper does. A nil *Metrics counts nothing.
+type Metrics struct {
+	found  *prometheus.CounterVec
+	healed *prometheus.CounterVec
+	rounds prometheus.Histogram
+}
+
+// NewMetrics registers the metrics with r.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		found: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "order_sweeper_found_total",
+			Help: "Orders that the sweeper found stuck (overdue, created_unconfirmed, paid_unconfirmed, closed_unconfirmed).",
+		}, []string{"what"}),
+		healed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "order_sweeper_healed_total", Help: "Orders that went on after the sweeper had done something about them.",
+		}, []string{"what"}),
+		rounds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "order_sweeper_round_seconds", Help: "How long the sweeper's rounds took.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 8),
+		}),
+	}
+	r.MustRegister(m.found, m.healed, m.rounds)
+	return m
+}
+
+func (m *Metrics) countFound(what string) {
+	if m != nil {
+		m.found.WithLabelValues(what).Inc()
+	}
+}
+
+// countHealed counts an order that was confirmed, if the sweeper had sent its event
+// again before.
+func (m *Metrics) countHealed(before Order) {
+	if m != nil && before.SweepCount > 0 {
+		m.healed.WithLabelValues(foundUnconfirmed(before)).Inc()
+	}
+}
+
+// countClosed counts an overdue order that the sweeper has closed.
+func (m *Metrics) countClosed() {
+	if m != nil {
+		m.healed.WithLabelValues(foundOverdue).Inc()
+	}
+}
+
+func (m *Metrics) observeRound(took time.Duration) {
+	if m != nil {
+		m.rounds.Observe(took.Seconds())
+	}
+}
