@@ -2,10 +2,13 @@ package demo
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"orderflow/cmd/orderctl/dev"
+	"orderflow/internal/mq/devbroker"
+	"orderflow/internal/mq/remoting"
 )
 
 // embedded are both services and the broker in this process.
@@ -46,3 +49,23 @@ func (e *embedded) Close(ctx context.Context) error {
 
 // Advance pushes the clock of all of them.
 func (e *embedded) Advance(d time.Duration) { e.system.Advance(d) }
+
+// LoseEvent has the broker lose the next half message after its commit was on the way.
+func (e *embedded) LoseEvent() (lost func(ctx context.Context) error) {
+	broker := e.system.Broker()
+	fault := broker.Inject(devbroker.Fault{Code: remoting.RequestEndTransaction, Times: 1, Action: devbroker.Drop()})
+	return func(ctx context.Context) error {
+		defer fault.Cancel()
+		for {
+			if halves := broker.Inspect().Halves; fault.Fired() > 0 && len(halves) == 1 {
+				broker.ForgetHalf(halves[0].UniqueKey)
+				return nil
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("the broker has lost nothing: %w", ctx.Err())
+			case <-time.After(pollInterval):
+			}
+		}
+	}
+}

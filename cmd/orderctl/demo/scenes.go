@@ -32,6 +32,10 @@ func scenes(p parts) []scene {
 	if clock, can := p.(pushable); can {
 		all = append(all, scene{"the window of production, 30 minutes, by a push of the clock", halfAnHour(clock)})
 	}
+	all = append(all, scene{"a payment that comes too late: a refund due", tooLate})
+	if f, can := p.(forgetful); can {
+		all = append(all, scene{"a message lost by the broker: healed by the sweeper", healed(f)})
+	}
 	return all
 }
 
@@ -65,25 +69,28 @@ func unpaid(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
+	s.expired = o
 	s.story.say(fmt.Sprintf("nobody pays; the timer is due at %s", o.GetExpiresAt().AsTime().Local().Format("15:04:05.000")))
 	return s.givenBack(ctx, o, sku)
 }
 
+// halfHour is the payment window of production.
+const halfHour = 30 * time.Minute
+
 // halfAnHour is unpaid with the window of production.
 func halfAnHour(clock pushable) func(context.Context, *stage) error {
-	const window = 30 * time.Minute
 	return func(ctx context.Context, s *stage) error {
 		sku := s.sku("printer")
 		if err := s.receive(ctx, sku, 4, 0); err != nil {
 			return err
 		}
-		o, err := s.held(ctx, sku, 4, window)
+		o, err := s.held(ctx, sku, 4, halfHour)
 		if err != nil {
 			return err
 		}
-		s.story.say("nobody pays; the clock of the broker and of both services is pushed by " + window.String())
+		s.story.say("nobody pays; the clock of the broker and of both services is pushed by " + halfHour.String())
 		begin := time.Now()
-		clock.Advance(window)
+		clock.Advance(halfHour)
 		s.story.step("the clock is pushed", fmt.Sprintf("in %d ms", time.Since(begin).Milliseconds()))
 		return s.givenBack(ctx, o, sku)
 	}

@@ -42,8 +42,9 @@ type stage struct {
 	orders                   orderv1.OrderServiceClient
 	inventory                inventoryv1.InventoryServiceClient
 
-	placed int
-	wanted []*inventoryv1.Stock // what each SKU must be in the end
+	placed  int
+	expired *orderv1.Order       // the one that nobody has paid
+	wanted  []*inventoryv1.Stock // what each SKU must be in the end
 }
 
 // windows are the payment windows of the story's orders.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	inventoryv1 "orderflow/api/proto/inventory/v1"
+	orderv1 "orderflow/api/proto/order/v1"
 )
 
 // story writes the demo down as it happens.
@@ -29,6 +30,15 @@ func (s *story) step(did, answer string) {
 func (s *story) stock(k *inventoryv1.Stock) {
 	fmt.Fprintf(s.w, "   %s   received %2d = available %2d + reserved %2d + sold %2d\n",
 		pad("stock of "+k.GetSku()), k.GetReceived(), k.GetAvailable(), k.GetReserved(), k.GetSold())
+}
+
+func (s *story) entry(e *orderv1.TimelineEntry) {
+	what := strings.TrimPrefix(e.GetKind().String(), "TIMELINE_KIND_")
+	if e.GetVersion() > 0 {
+		what = fmt.Sprintf("version %d: %s", e.GetVersion(), strings.TrimPrefix(e.GetStatus().String(), "ORDER_STATUS_"))
+	}
+	fmt.Fprintf(s.w, "     %s  %-10s  %-20s  %-9s %s\n", e.GetAt().AsTime().Local().Format("15:04:05.000"),
+		strings.TrimPrefix(e.GetCause().String(), "CAUSE_"), what, e.GetTag(), e.GetDetail())
 }
 
 func pad(text string) string {

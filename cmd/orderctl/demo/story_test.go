@@ -26,7 +26,12 @@ func TestStoryInOneProcess(t *testing.T) {
 		"\n3  An order without enough stock",
 		"\n4  Decoupling",
 		"\n5  The window of production",
-		"\n6  The sums",
+		"\n6  A payment that comes too late",
+		"REFUND_DUE (ORDER_CLOSED)",
+		"\n7  A message lost by the broker",
+		"its timeline:",
+		"SWEEPER",
+		"\n8  The sums",
 		"all sums hold\n",
 	} {
 		_, behind, found := strings.Cut(rest, want)
