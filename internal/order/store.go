@@ -23,22 +23,34 @@ func keyIdempotency() database.Key {
 type Store struct {
 	db    *database.DB
 	clock clock.Clock
+	hub   *hub // of those who watch orders
 }
 
 // NewStore makes a store over the order schema.
-func NewStore(db *database.DB, clk clock.Clock) *Store { return &Store{db: db, clock: clk} }
+func NewStore(db *database.DB, clk clock.Clock) *Store {
+	return &Store{db: db, clock: clk, hub: newHub(clk)}
+}
 
 // Tx is a transaction of the store.
 type Tx struct {
-	db  *gorm.DB
-	now int64 // when the transaction began, in milliseconds
+	db      *gorm.DB
+	now     int64    // when the transaction began, in milliseconds
+	changed []string // the ids of the orders that it changes
 }
 
-// inTx runs fn in a transaction; see database.DB.InTx.
+// inTx runs fn in a transaction (see database.DB.InTx), and wakes those who watch
+// the orders that it has changed.
 func (s *Store) inTx(ctx context.Context, fn func(tx *Tx) error) error {
-	return s.db.InTx(ctx, func(tx *gorm.DB) error {
-		return fn(&Tx{db: tx, now: s.clock.Now().UnixMilli()})
+	var changed []string
+	err := s.db.InTx(ctx, func(db *gorm.DB) error {
+		tx := &Tx{db: db, now: s.clock.Now().UnixMilli()}
+		defer func() { changed = tx.changed }()
+		return fn(tx)
 	})
+	if err == nil {
+		s.hub.changed(changed...)
+	}
+	return err
 }
 
 // find reads an order with its lines; found is false if there is none.

@@ -93,9 +93,14 @@ func newPlan(
 			{Name: "producer " + names.OrderTimers, Client: timers},
 		},
 		Consumers: []lifecycle.Part{{Name: "consumer " + names.OrderStockEvents, Client: consumer}},
-		Tasks: []lifecycle.Task{func(ctx context.Context) {
-			store.PurgeBarriers(ctx, func(err error) { host.Log.Warn("old barriers were not purged", "error", err) })
-		}},
+		Tasks: []lifecycle.Task{
+			func(ctx context.Context) {
+				store.PurgeBarriers(ctx, func(err error) { host.Log.Warn("old barriers were not purged", "error", err) })
+			},
+			func(ctx context.Context) {
+				service.PollChanges(ctx, func(err error) { host.Log.Warn("watched orders cannot be polled", "error", err) })
+			},
+		},
 	}
 }
 
@@ -110,5 +115,8 @@ func undeliverable(err error) error {
 }
 
 func newRegister(s *order.Service) func(grpc.ServiceRegistrar) {
-	return func(r grpc.ServiceRegistrar) { orderv1.RegisterOrderServiceServer(r, order.NewGRPC(s)) }
+	return func(r grpc.ServiceRegistrar) {
+		orderv1.RegisterOrderServiceServer(r, order.NewGRPC(s))
+		orderv1.RegisterAuditServiceServer(r, order.NewAuditGRPC(s))
+	}
 }
