@@ -43,13 +43,20 @@ func (s *Service) List(ctx context.Context, f Filter, behind *Position, size int
 	if err := s.store.readLines(ctx, orders); err != nil {
 		return nil, false, forClient(err)
 	}
+	whole := len(orders)
+	orders = withinLines(orders)
+	return orders, more || len(orders) < whole, nil
+}
+
+// withinLines are the first orders that have maxListedLines together.
+func withinLines(orders []Order) []Order {
 	lines := 0
 	for i, o := range orders {
 		if lines += len(o.Lines); lines > maxListedLines {
-			return orders[:i], true, nil
+			return orders[:i]
 		}
 	}
-	return orders, more, nil
+	return orders
 }
 
 // list reads the rows of a page, in one statement.
