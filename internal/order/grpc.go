@@ -46,6 +46,9 @@ func (g *grpcServer) CreateOrder(ctx context.Context, in *orderv1.CreateOrderReq
 	if err != nil {
 		return nil, err
 	}
+	if in.GetWaitForStock() {
+		o = g.service.AwaitStock(ctx, o)
+	}
 	return &orderv1.CreateOrderResponse{Order: toProto(o)}, nil
 }
 

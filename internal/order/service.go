@@ -33,6 +33,11 @@ type Config struct {
 	// shorter than every payment window: an order must not be committed after it
 	// has expired.
 	LocalTransactionTimeout time.Duration
+	// WatchInterval is the time between two looks for changes of watched orders that
+	// other replicas made.
+	WatchInterval time.Duration
+	// MaxWatches is how many streams may watch orders at a time.
+	MaxWatches int
 }
 
 // Deps is what a Service needs.
@@ -41,6 +46,7 @@ type Deps struct {
 	Transactions transactionSender // whose listener is the Listener over the same store
 	Timers       timerSender
 	Parker       message.Parker
+	Parked       parkedMessages // may be nil: timelines then tell nothing of what is parked
 	Names        event.Names
 	Clock        clock.Clock
 	Log          *slog.Logger
@@ -55,6 +61,7 @@ type Service struct {
 	transactions transactionSender
 	timers       timerSender
 	parker       message.Parker
+	parked       parkedMessages
 	names        event.Names
 	clock        clock.Clock
 	log          *slog.Logger
@@ -66,7 +73,7 @@ type Service struct {
 func New(d Deps) *Service {
 	return &Service{
 		store: d.Store, transactions: d.Transactions, timers: d.Timers, parker: d.Parker,
-		names: d.Names, clock: d.Clock, log: d.Log, metrics: d.Metrics, config: d.Config,
+		parked: d.Parked, names: d.Names, clock: d.Clock, log: d.Log, metrics: d.Metrics, config: d.Config,
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -24,12 +26,13 @@ type Store struct {
 	db       *database.DB
 	clock    clock.Clock
 	schedule Schedule
+	hub      *hub // of those who watch orders
 }
 
 // NewStore makes a store over the order schema. The schedule says when the sweeper
 // has to look at what is written.
 func NewStore(db *database.DB, clk clock.Clock, schedule Schedule) *Store {
-	return &Store{db: db, clock: clk, schedule: schedule}
+	return &Store{db: db, clock: clk, schedule: schedule, hub: newHub(clk)}
 }
 
 // Tx is a transaction of the store.
@@ -37,13 +40,22 @@ type Tx struct {
 	db       *gorm.DB
 	now      int64 // when the transaction began, in milliseconds
 	schedule Schedule
+	changed  []string // the ids of the orders that it changes
 }
 
-// inTx runs fn in a transaction; see database.DB.InTx.
+// inTx runs fn in a transaction (see database.DB.InTx), and wakes those who watch
+// the orders that it has changed.
 func (s *Store) inTx(ctx context.Context, fn func(tx *Tx) error) error {
-	return s.db.InTx(ctx, func(tx *gorm.DB) error {
-		return fn(&Tx{db: tx, now: s.clock.Now().UnixMilli(), schedule: s.schedule})
+	var changed []string
+	err := s.db.InTx(ctx, func(db *gorm.DB) error {
+		tx := &Tx{db: db, now: s.clock.Now().UnixMilli(), schedule: s.schedule}
+		defer func() { changed = tx.changed }()
+		return fn(tx)
 	})
+	if err == nil {
+		s.hub.changed(changed...)
+	}
+	return err
 }
 
 // find reads an order with its lines; found is false if there is none.
@@ -90,6 +102,27 @@ func firstRow(db *gorm.DB, query string, args ...any) (o Order, found bool, err 
 		return o, false, fmt.Errorf("read order: %w", err)
 	}
 	return o, true, nil
+}
+
+// readLines reads the lines of orders, in one statement.
+func (s *Store) readLines(ctx context.Context, orders []Order) error {
+	if len(orders) == 0 {
+		return nil
+	}
+	index := make(map[string]int, len(orders))
+	for i, o := range orders {
+		index[o.ID] = i
+	}
+	var lines []Line
+	err := s.db.With(ctx).Where("order_id IN ?", slices.Sorted(maps.Keys(index))).Order("order_id, sku").Find(&lines).Error
+	if err != nil {
+		return fmt.Errorf("read order lines: %w", err)
+	}
+	for _, l := range lines {
+		o := &orders[index[l.OrderID]]
+		o.Lines = append(o.Lines, l)
+	}
+	return nil
 }
 
 // insert writes a new order with its lines. The error is a duplicate of

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"gorm.io/gorm"
-
 	"orderflow/internal/database"
 	"orderflow/internal/sweep"
 )
@@ -121,27 +119,6 @@ func (tx *Tx) reschedule(o Order, at, count int64) error {
 	}
 	if result.RowsAffected != 1 {
 		return errStale
-	}
-	return nil
-}
-
-// readLines reads the lines of many orders in one statement.
-func (s *Store) readLines(ctx context.Context, orders []Order) error {
-	return linesOf(s.db.With(ctx), orders)
-}
-
-func linesOf(db *gorm.DB, orders []Order) error {
-	index, ids := make(map[string]int, len(orders)), make([]string, len(orders))
-	for i, o := range orders {
-		index[o.ID], ids[i] = i, o.ID
-	}
-	var lines []Line
-	if err := db.Where("order_id IN ?", ids).Order("order_id, sku").Find(&lines).Error; err != nil {
-		return fmt.Errorf("read order lines: %w", err)
-	}
-	for _, l := range lines {
-		o := &orders[index[l.OrderID]]
-		o.Lines = append(o.Lines, l)
 	}
 	return nil
 }

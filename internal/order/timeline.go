@@ -129,6 +129,9 @@ func (tx *Tx) note(entries ...Entry) error {
 		e.ID, e.At = id.String(), tx.now
 		e.Tag, e.MessageID, e.Detail = database.Cut(e.Tag, maxTag), database.Cut(e.MessageID, maxMessageID), database.Cut(e.Detail, maxDetail)
 		rows[i] = e
+		if e.Kind == KindChanged {
+			tx.changed = append(tx.changed, e.OrderID)
+		}
 	}
 	if err := tx.db.Create(&rows).Error; err != nil {
 		return fmt.Errorf("write timeline: %w", err)

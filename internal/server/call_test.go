@@ -4,8 +4,10 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -38,6 +40,54 @@ func TestLargeRequestIsRefused(t *testing.T) {
 	if err := r.get(t.Context()); err != nil {
 		t.Errorf("a small request afterwards: %v", err)
 	}
+}
+
+// A client must be able to tell a stream that the server has ended from one that it
+// has cancelled itself: it resumes the first one.
+func TestDrainTellsStreamsToResume(t *testing.T) {
+	r := start(t, func(context.Context) error { return nil })
+	stream, err := r.client.WatchOrder(t.Context(), &orderv1.WatchOrderRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); err != nil { // it runs
+		t.Fatal(err)
+	}
+	if err := r.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, err = stream.Recv()
+	st := status.Convert(err)
+	var reason string
+	var retry time.Duration
+	for _, detail := range st.Details() {
+		switch d := detail.(type) {
+		case *errdetails.ErrorInfo:
+			reason = d.GetReason()
+		case *errdetails.RetryInfo:
+			retry = d.GetRetryDelay().AsDuration()
+		}
+	}
+	if st.Code() != codes.Unavailable || reason != "DRAINING" || retry <= 0 {
+		t.Errorf("got %v %q, retry after %v", err, reason, retry)
+	}
+}
+
+// What ends for another reason is not called a drain.
+func TestStreamOfAClientThatLeavesIsCancelled(t *testing.T) {
+	r := start(t, func(context.Context) error { return nil })
+	ctx, leave := context.WithCancel(t.Context())
+	stream, err := r.client.WatchOrder(ctx, &orderv1.WatchOrderRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	leave()
+	eventually(t, "the stream's end", func() bool {
+		return strings.Contains(r.log.String(), "method=/order.v1.OrderService/WatchOrder code=Canceled")
+	})
 }
 
 func TestCallsAreLoggedByTheirCode(t *testing.T) {

@@ -52,15 +52,32 @@ func (i *interceptor) unary(ctx context.Context, req any, info *grpc.UnaryServer
 	return resp, nil
 }
 
-// stream is the interceptor of what watches: health and reflection. It has no
-// time limit, but ends when the server drains.
+// stream is the interceptor of what watches. It has no time limit, but ends when
+// the server drains.
 func (i *interceptor) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	return i.guard(ss.Context(), info.FullMethod, func() error {
-		ctx, cancel := context.WithCancel(ss.Context())
-		defer cancel()
-		defer context.AfterFunc(i.ending, cancel)()
-		return handler(srv, endingStream{ServerStream: ss, ctx: ctx})
+		ctx, cancel := context.WithCancelCause(ss.Context())
+		defer cancel(nil)
+		defer context.AfterFunc(i.ending, func() { cancel(errDraining) })()
+		return unlessDrained(ctx, handler(srv, endingStream{ServerStream: ss, ctx: ctx}))
 	})
+}
+
+// errDraining is the cause of the end of a stream's context when the server drains.
+var errDraining = errors.New("the server drains")
+
+// unlessDrained makes an error whose true cause is the drain one that says "resume",
+// whatever the handler has made of it: "cancelled" would tell a client that it has
+// ended the stream itself.
+func unlessDrained(ctx context.Context, err error) error {
+	var known *apierror.Error
+	if err == nil || errors.As(err, &known) || !errors.Is(context.Cause(ctx), errDraining) {
+		return err
+	}
+	return &apierror.Error{
+		Code: codes.Unavailable, Reason: "DRAINING",
+		Message: "this replica stops; resume the stream at another one", RetryAfter: time.Second, Cause: errors.Join(errDraining, err),
+	}
 }
 
 // endingStream is a stream whose context also ends when the server drains.
@@ -118,6 +135,9 @@ func inTime(ctx context.Context, err error) error {
 // the call.
 func (i *interceptor) logCall(ctx context.Context, method string, st *status.Status, err error, took time.Duration) {
 	level := levelOf(st.Code())
+	if errors.Is(err, errDraining) { // once per stream and stop, and nobody's fault
+		level = slog.LevelDebug
+	}
 	if !i.log.Enabled(ctx, level) {
 		return
 	}

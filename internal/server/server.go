@@ -42,11 +42,17 @@ type Deps struct {
 const (
 	defaultMaxCallDuration = 5 * time.Second
 	maxMessageSize         = 256 << 10 // an order of 100 lines has about 10 KiB
+	maxAnswerSize          = 4 << 20   // what clients of every language take by default; a page of 500 orders fits
 	maxConcurrentStreams   = 256
 
 	// watchGrace is how long a health watcher has to take the news that the
 	// server drains; then its stream, which would never end by itself, is ended.
 	watchGrace = 250 * time.Millisecond
+	// A client that is gone without a word is found out by these pings: its streams
+	// would hold their places for hours.
+	pingAfter   = 30 * time.Second
+	pingTimeout = 10 * time.Second
+
 	// stopGrace is how long a cancelled handler has to return.
 	stopGrace = 2 * time.Second
 )
@@ -127,8 +133,9 @@ func newGRPC(calls *interceptor, tracer trace.TracerProvider) *grpc.Server {
 		grpc.UnaryInterceptor(calls.unary),
 		grpc.StreamInterceptor(calls.stream),
 		grpc.MaxRecvMsgSize(maxMessageSize),
-		grpc.MaxSendMsgSize(maxMessageSize),
+		grpc.MaxSendMsgSize(maxAnswerSize),
 		grpc.MaxConcurrentStreams(maxConcurrentStreams),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingAfter, Timeout: pingTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),
 	)

@@ -39,6 +39,15 @@ func (o orders) GetOrder(ctx context.Context, _ *orderv1.GetOrderRequest) (*orde
 	return &orderv1.GetOrderResponse{}, nil
 }
 
+// WatchOrder sends one message and waits for its end.
+func (orders) WatchOrder(_ *orderv1.WatchOrderRequest, stream grpc.ServerStreamingServer[orderv1.WatchOrderResponse]) error {
+	if err := stream.Send(&orderv1.WatchOrderResponse{}); err != nil {
+		return err
+	}
+	<-stream.Context().Done()
+	return stream.Context().Err()
+}
+
 // logText is what was logged.
 type logText struct {
 	mu   sync.Mutex

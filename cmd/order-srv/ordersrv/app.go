@@ -102,6 +102,9 @@ func newPlan(
 			func(ctx context.Context) {
 				service.Sweep(ctx, c.SweepInterval, func(err error) { host.Log.Warn("the sweeper could not do all of its work", "error", err) })
 			},
+			func(ctx context.Context) {
+				service.PollChanges(ctx, func(err error) { host.Log.Warn("watched orders cannot be polled", "error", err) })
+			},
 		},
 	}
 }
@@ -117,5 +120,8 @@ func undeliverable(err error) error {
 }
 
 func newRegister(s *order.Service) func(grpc.ServiceRegistrar) {
-	return func(r grpc.ServiceRegistrar) { orderv1.RegisterOrderServiceServer(r, order.NewGRPC(s)) }
+	return func(r grpc.ServiceRegistrar) {
+		orderv1.RegisterOrderServiceServer(r, order.NewGRPC(s))
+		orderv1.RegisterAuditServiceServer(r, order.NewAuditGRPC(s))
+	}
 }

@@ -120,6 +120,7 @@ func TestBadSettingsAreNamed(t *testing.T) {
 	for _, flag := range []string{
 		"--listen=7001", "--admin-listen=x:y", "--payment-window=0s", "--payment-window=800h",
 		"--local-transaction-timeout=1ms", "--local-transaction-timeout=30m",
+		"--watch-interval=9ms", "--watch-interval=61s", "--max-watches=0", "--max-watches=100001",
 	} {
 		name, _, _ := strings.Cut(flag, "=")
 		_, err := ParseConfig("--database-url=sqlite:x.db", flag)

@@ -16,6 +16,8 @@ type Config struct {
 	cli.Broker
 	PaymentWindow           time.Duration `default:"30m" help:"How long a customer has to pay unless the order says otherwise: one of the broker's delay levels, 1s to 720h."`
 	LocalTransactionTimeout time.Duration `default:"2s" help:"How long the database transaction of an order may take, 10ms to 1m. Must be shorter than the payment window."`
+	WatchInterval           time.Duration `default:"200ms" help:"How often to look for changes of watched orders that other replicas made, 10ms to 1m."`
+	MaxWatches              int           `default:"1000" help:"How many streams may watch orders at once, 1 to 100000."`
 	cli.Consumers
 	cli.Sweeper
 	ResendAfter time.Duration `default:"1m" help:"How long inventory may take to confirm an order's stock before the sweeper sends its event again, at first; twice as long each time, up to 1h. 100ms to 1h."`
@@ -55,7 +57,10 @@ func (c Config) Validate() error {
 		return fmt.Errorf("--local-transaction-timeout: %v must be shorter than --payment-window, which is %v",
 			c.LocalTransactionTimeout, c.PaymentWindow)
 	}
-	return nil
+	if c.MaxWatches < 1 || c.MaxWatches > 100_000 {
+		return fmt.Errorf("--max-watches: must be 1 to 100000, is %d", c.MaxWatches)
+	}
+	return cli.CheckDuration("--watch-interval", c.WatchInterval, 10*time.Millisecond, time.Minute)
 }
 
 // schedule is when the sweeper has to look at orders.
@@ -65,5 +70,8 @@ func (c Config) schedule() order.Schedule {
 
 // orders is the part of it that the domain knows.
 func (c Config) orders() order.Config {
-	return order.Config{PaymentWindow: c.PaymentWindow, LocalTransactionTimeout: c.LocalTransactionTimeout}
+	return order.Config{
+		PaymentWindow: c.PaymentWindow, LocalTransactionTimeout: c.LocalTransactionTimeout,
+		WatchInterval: c.WatchInterval, MaxWatches: c.MaxWatches,
+	}
 }
