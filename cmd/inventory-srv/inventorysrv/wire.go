@@ -25,12 +25,12 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		telemetry.NewTracer, telemetry.NewRegistry,
 		wire.Bind(new(prometheus.Registerer), new(*prometheus.Registry)),
 
-		assembly.OpenDatabase, inventory.NewStore, assembly.NewParker,
+		assembly.OpenDatabase, newStore, assembly.NewParker,
 
 		mq.NewMetrics, assembly.NewMQClient, assembly.NewAdmin,
 		newStockEvents, newConsumers, newOrders,
 
-		newService, newRegister,
+		newService, newRegister, inventory.NewSweepMetrics, newSweeper,
 		newPlan, assembly.NewReadiness, assembly.NewServer, newApp,
 	)
 	return nil, nil, nil
