@@ -41,11 +41,15 @@ func (s *Store) Stocks(ctx context.Context, skus []string) ([]Stock, error) {
 	for i, sku := range skus {
 		stock, ok := found[sku]
 		if !ok {
-			return nil, apierror.NotFound(ReasonSKUNotFound, "SKU %s was never received", sku)
+			return nil, skuNotFound(sku)
 		}
 		stocks[i] = stock
 	}
 	return stocks, nil
+}
+
+func skuNotFound(sku string) error {
+	return apierror.NotFound(ReasonSKUNotFound, "SKU %s was never received", sku)
 }
 
 // Reservation returns the reservation of an order with its lines. The error is
