@@ -23,6 +23,7 @@ import (
 	"orderflow/internal/lifecycle"
 	"orderflow/internal/mq"
 	"orderflow/internal/mq/message"
+	"orderflow/internal/parking"
 	"orderflow/internal/server"
 	"orderflow/migrations"
 )
@@ -152,8 +153,9 @@ func newPlan(
 	}
 }
 
-func newRegister(store *inventory.Store, host assembly.Host) func(grpc.ServiceRegistrar) {
+func newRegister(store *inventory.Store, parked *parking.Store, host assembly.Host) func(grpc.ServiceRegistrar) {
 	return func(r grpc.ServiceRegistrar) {
-		inventoryv1.RegisterInventoryServiceServer(r, inventory.NewGRPC(store, host.Log))
+		inventoryv1.RegisterInventoryServiceServer(r, inventory.NewGRPC(store, parked, host.Log))
+		inventoryv1.RegisterAuditServiceServer(r, inventory.NewAuditGRPC(store))
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"orderflow/internal/assembly"
 	"orderflow/internal/inventory"
 	"orderflow/internal/mq"
+	"orderflow/internal/parking"
 	"orderflow/internal/telemetry"
 )
 
@@ -57,7 +58,8 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	sweeper := newSweeper(c, inventoryService, sweepMetrics)
 	plan := newPlan(c, host, db, names, producer, inventorysrvConsumers, sweeper)
 	readiness := assembly.NewReadiness(host, db, admin, names, groups, plan)
-	v := newRegister(store, host)
+	parkingStore := parking.NewStore(db, clock)
+	v := newRegister(store, parkingStore, host)
 	server, cleanup4, err := assembly.NewServer(ctx, config, host, tracerProvider, registry, readiness, v)
 	if err != nil {
 		cleanup3()
