@@ -353,6 +353,32 @@ func TestSweeperMeetsAnEvent(t *testing.T) {
 	})
 }
 
+// A sweeper that was so slow that its lease has ended leaves alone what its successor
+// has leased since.
+func TestSweeperWhoseLeaseHasEnded(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		w.receive("A", 10)
+		o := w.reservedOrder("A", 4)
+		w.clock.Advance(window + grace)
+		var postponed inventory.Reservation
+		w.orders.onAsk, w.orders.failures = func() {
+			w.orders.onAsk = nil
+			w.clock.Advance(sweep.Lease)
+			if _, err := w.round(); !errors.Is(err, errDown) {
+				t.Errorf("got %v", err)
+			}
+			postponed = w.row(o)
+		}, 2
+		if _, err := w.round(); !errors.Is(err, errDown) {
+			t.Errorf("got %v", err)
+		}
+		if r := w.row(o); r.SweepCount != 1 || r.SweepAt != postponed.SweepAt {
+			t.Errorf("%+v was postponed twice, from %+v", r, postponed)
+		}
+	})
+}
+
 // What was released but not told is told when order-srv sends its event again.
 func TestSweeperWithoutBroker(t *testing.T) {
 	t.Parallel()
