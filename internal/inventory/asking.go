@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	orderv1 "orderflow/api/proto/order/v1"
 )
@@ -44,12 +46,12 @@ func (a answers) of(orderID string) (*orderv1.CloseIfUnpaidResult, error) {
 // ask has the order service close those of the orders that are due and unpaid,
 // in one call. It does not fail: a failure is the missing answer of each order,
 // so that the other events of an envelope go on.
-func (s *Service) ask(ctx context.Context, ids []string) answers {
+func (s *Service) ask(ctx context.Context, ids []string, why orderv1.CloseTrigger) answers {
 	a := answers{ids: ids, byID: map[string]*orderv1.CloseIfUnpaidResult{}}
 	if len(ids) == 0 {
 		return a
 	}
-	response, err := s.orders.CloseIfUnpaid(ctx, &orderv1.CloseIfUnpaidRequest{OrderIds: ids})
+	response, err := s.orders.CloseIfUnpaid(ctx, &orderv1.CloseIfUnpaidRequest{OrderIds: ids, Trigger: why})
 	if err != nil {
 		a.err = fmt.Errorf("ask the order service: %w", err)
 		return a
@@ -62,3 +64,14 @@ func (s *Service) ask(ctx context.Context, ids []string) answers {
 
 // dueAt is the due time of an answer in epoch milliseconds.
 func dueAt(result *orderv1.CloseIfUnpaidResult) int64 { return result.GetDueAt().AsTime().UnixMilli() }
+
+// What the timeline says of answers and close reasons.
+const detailPaid = "the order is paid"
+
+func closedDetail(reason fmt.Stringer) string {
+	return "closed: " + strings.TrimPrefix(reason.String(), "CLOSE_REASON_")
+}
+
+func notDueDetail(result *orderv1.CloseIfUnpaidResult) string {
+	return "not due before " + result.GetDueAt().AsTime().Format(time.RFC3339)
+}

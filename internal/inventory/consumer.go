@@ -2,8 +2,10 @@ package inventory
 
 import (
 	"context"
+	"errors"
 
 	eventv1 "orderflow/api/proto/event/v1"
+	orderv1 "orderflow/api/proto/order/v1"
 	"orderflow/internal/crashpoint"
 	"orderflow/internal/event"
 	"orderflow/internal/mq/message"
@@ -21,11 +23,11 @@ func (s *Service) HandleOrderEvents(ctx context.Context, m message.Message) erro
 	}
 	late := answers{}
 	if tag == event.TagCreated {
-		late = s.ask(ctx, s.expired(items))
+		late = s.ask(ctx, s.expired(items), orderv1.CloseTrigger_CLOSE_TRIGGER_LATE_EVENT)
 	}
 	return event.Each(ctx, s.names.InventoryOrderEvents, m, items, s.parker,
 		func(ctx context.Context, e *eventv1.OrderEvent) error {
-			in, err := incidentOf(tag, e, late)
+			in, err := incidentOf(tag, e, arrivalOf(m), late)
 			if err != nil {
 				return err
 			}
@@ -34,7 +36,9 @@ func (s *Service) HandleOrderEvents(ctx context.Context, m message.Message) erro
 }
 
 // HandlePaymentTimeouts is the message.Handler of the topic order-timeouts. What it
-// returns means the same as of HandleOrderEvents.
+// returns means the same as of HandleOrderEvents. What touches no reservation, because
+// the order is paid or has more time, goes into the timeline at the end, for all
+// orders of the message at once.
 func (s *Service) HandlePaymentTimeouts(ctx context.Context, m message.Message) error {
 	items, dueAt, err := event.DecodePaymentTimeouts(event.Tag(m.Tag), m.Body)
 	if err != nil {
@@ -44,10 +48,20 @@ func (s *Service) HandlePaymentTimeouts(ctx context.Context, m message.Message) 
 		return err
 	}
 	verdicts := s.closeIfUnpaid(ctx, dueAt, soundIDs(items))
-	return event.Each(ctx, s.names.InventoryOrderTimeouts, m, items, s.parker,
+	var absorbed []incident
+	err = event.Each(ctx, s.names.InventoryOrderTimeouts, m, items, s.parker,
 		func(ctx context.Context, e *eventv1.PaymentTimeout) error {
-			return s.timeout(ctx, e.GetOrderId(), dueAt, verdicts)
+			in, err := timeoutIncident(e.GetOrderId(), dueAt, arrivalOf(m), verdicts)
+			if err != nil {
+				return err
+			}
+			if in.what == untouched {
+				absorbed = append(absorbed, in)
+				return nil
+			}
+			return s.handle(ctx, in)
 		})
+	return errors.Join(err, s.store.noteAbsorbed(ctx, absorbed))
 }
 
 // handle brings the reservation to where the incident leads and tells order-srv.
@@ -65,11 +79,14 @@ func (s *Service) handle(ctx context.Context, in incident) error {
 
 // incidentOf is what an order event says has happened. For a `created` that came
 // after its due time the order service's answer goes before it.
-func incidentOf(tag event.Tag, e *eventv1.OrderEvent, late answers) (incident, error) {
-	in := incident{orderID: e.GetOrderId(), expiresAt: e.GetExpiresAtMs(), lines: e.GetLines()}
+func incidentOf(tag event.Tag, e *eventv1.OrderEvent, by arrival, late answers) (incident, error) {
+	in := incident{
+		orderID: e.GetOrderId(), customerID: e.GetCustomerId(), expiresAt: e.GetExpiresAtMs(),
+		lines: e.GetLines(), arrived: by,
+	}
 	switch tag {
 	case event.TagClosed:
-		in.what = orderClosed
+		in.what, in.arrived = orderClosed, by.with(closedDetail(e.GetCloseReason()))
 	case event.TagPaid:
 		in.what = orderPaid
 	default: // the decoder knows no fourth tag

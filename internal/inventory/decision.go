@@ -10,6 +10,9 @@ const (
 	orderUnknown                    // a timer whose order does not exist
 )
 
+// untouched is no trigger: what arrived needs nothing to be done to the reservation.
+const untouched trigger = 0
+
 // String is the trigger's name in reasons and logs.
 func (t trigger) String() string {
 	switch t {

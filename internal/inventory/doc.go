@@ -18,10 +18,16 @@
 // transaction, commit; then tell order-srv the reservation's state and version
 // (publisher.go), and only then acknowledge. Whatever is interrupted comes again
 // and finds the row: the row is the memory of what was done. So stock is held
-// once, and returned once, however often a message comes.
+// once, and returned once, however often a message comes. What came, and what became
+// of it, is written down in the same transaction (timeline.go).
+//
+// And if no message comes? Each reservation says when somebody must look at it
+// (lease.go); the sweeper then asks the order service, and does what the lost message
+// would have done (sweeper.go).
 //
 // Locks are taken in one order everywhere, so that orders do not deadlock: the
 // reservation row, then the stock rows sorted by SKU. (Two that meet a duplicate
-// still can; InTx repeats whom InnoDB sends back.) Goods arrive by gRPC
-// (receipts.go, grpc.go), and audit.go checks that the books balance.
+// still can; InTx repeats whom InnoDB sends back.) Goods arrive, and are corrected, by
+// gRPC (receipts.go, adjustments.go, grpc.go); books.go adds up what is known of each
+// SKU, and audit.go checks that it balances.
 package inventory

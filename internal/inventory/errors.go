@@ -10,6 +10,8 @@ import (
 // Reasons of the API's errors, as inventory.proto names them.
 const (
 	ReasonReceiptIDReused     = "RECEIPT_ID_REUSED"
+	ReasonAdjustmentIDReused  = "ADJUSTMENT_ID_REUSED"
+	ReasonNotEnoughAvailable  = "NOT_ENOUGH_AVAILABLE"
 	ReasonStockOverflow       = "STOCK_OVERFLOW"
 	ReasonSKUNotFound         = "SKU_NOT_FOUND"
 	ReasonReservationNotFound = "RESERVATION_NOT_FOUND"

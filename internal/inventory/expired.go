@@ -30,19 +30,21 @@ func expiredIncident(created incident, late answers) (incident, error) {
 	if err != nil {
 		return incident{}, err
 	}
+	detail := ""
 	switch result.GetOutcome() {
 	case orderv1.CloseOutcome_CLOSE_OUTCOME_CLOSED:
-		created.what = orderClosed
+		created.what, detail = orderClosed, closedDetail(result.GetCloseReason())
 	case orderv1.CloseOutcome_CLOSE_OUTCOME_PAID:
-		created.what = orderPaid
+		created.what, detail = orderPaid, detailPaid
 	case orderv1.CloseOutcome_CLOSE_OUTCOME_NOT_DUE: // its window was extended
-		created.expiresAt = dueAt(result)
+		created.expiresAt, detail = dueAt(result), notDueDetail(result)
 	case orderv1.CloseOutcome_CLOSE_OUTCOME_UNKNOWN:
 		return incident{}, message.Permanent(ReasonCreatedOrderUnknown,
 			"order %s is created, but the order service does not know it", created.orderID)
 	default:
 		return incident{}, unreadableAnswer(result)
 	}
+	created.arrived = created.arrived.with("came late").with(detail)
 	return created, nil
 }
 

@@ -19,15 +19,16 @@ const maxSKUs = 100
 // api is the gRPC face of a Store.
 type api struct {
 	inventoryv1.UnimplementedInventoryServiceServer
-	store *Store
-	log   *slog.Logger
+	store  *Store
+	parked parkedReader
+	log    *slog.Logger
 }
 
-// NewGRPC returns the InventoryService over s. Its errors are apierrors as
-// inventory.proto documents them; any other one is a bug or a database error
-// that no retry mends, for the server to log and hide.
-func NewGRPC(s *Store, log *slog.Logger) inventoryv1.InventoryServiceServer {
-	return &api{store: s, log: log}
+// NewGRPC returns the InventoryService over s and what is parked in its database. Its
+// errors are apierrors as inventory.proto documents them; any other one is a bug or a
+// database error that no retry mends, for the server to log and hide.
+func NewGRPC(s *Store, parked parkedReader, log *slog.Logger) inventoryv1.InventoryServiceServer {
+	return &api{store: s, parked: parked, log: log}
 }
 
 // AddStock records a receipt of goods.
@@ -44,9 +45,26 @@ func (a *api) AddStock(ctx context.Context, in *inventoryv1.AddStockRequest) (*i
 	return &inventoryv1.AddStockResponse{Stock: stockMessage(stock)}, nil
 }
 
+// AdjustStock corrects what is available.
+func (a *api) AdjustStock(ctx context.Context, in *inventoryv1.AdjustStockRequest) (*inventoryv1.AdjustStockResponse, error) {
+	adjustment, err := NewAdjustment(in.GetAdjustmentId(), in.GetSku(), in.GetDifference(), in.GetReason())
+	if err != nil {
+		return nil, err
+	}
+	stock, err := a.store.AdjustStock(ctx, adjustment)
+	if err != nil {
+		return nil, forClient(err)
+	}
+	a.log.InfoContext(ctx, "stock adjusted", "adjustment_id", adjustment.ID, "sku", adjustment.SKU,
+		"difference", adjustment.Difference, "reason", adjustment.Reason)
+	return &inventoryv1.AdjustStockResponse{Stock: stockMessage(stock)}, nil
+}
+
 // GetStock returns the stock of SKUs.
 func (a *api) GetStock(ctx context.Context, in *inventoryv1.GetStockRequest) (*inventoryv1.GetStockResponse, error) {
-	if err := checkSKUs(in.GetSkus()); err != nil {
+	var wrong apierror.Violations
+	checkSKUs(&wrong, in.GetSkus(), maxSKUs)
+	if err := wrong.Err(); err != nil {
 		return nil, err
 	}
 	stocks, err := a.store.Stocks(ctx, in.GetSkus())
@@ -62,10 +80,8 @@ func (a *api) GetStock(ctx context.Context, in *inventoryv1.GetStockRequest) (*i
 
 // GetReservation returns the reservation of an order.
 func (a *api) GetReservation(ctx context.Context, in *inventoryv1.GetReservationRequest) (*inventoryv1.GetReservationResponse, error) {
-	if !event.IsOrderID(in.GetOrderId()) {
-		var wrong apierror.Violations
-		wrong.Add("order_id", "must be a UUID in its canonical form")
-		return nil, wrong.Err()
+	if err := checkOrderID(in.GetOrderId()); err != nil {
+		return nil, err
 	}
 	r, err := a.store.Reservation(ctx, in.GetOrderId())
 	if err != nil {
@@ -74,16 +90,26 @@ func (a *api) GetReservation(ctx context.Context, in *inventoryv1.GetReservation
 	return &inventoryv1.GetReservationResponse{Reservation: reservationMessage(r)}, nil
 }
 
-func checkSKUs(skus []string) error {
-	var wrong apierror.Violations
-	if len(skus) < 1 || len(skus) > maxSKUs {
-		wrong.Add("skus", "must name 1 to %d SKUs, names %d", maxSKUs, len(skus))
-		return wrong.Err()
+func checkSKUs(wrong *apierror.Violations, skus []string, most int) {
+	if len(skus) < 1 || len(skus) > most {
+		wrong.Add("skus", "must name 1 to %d SKUs, names %d", most, len(skus))
+		return
 	}
 	for i, sku := range skus {
-		checkSKU(&wrong, fmt.Sprintf("skus[%d]", i), sku)
+		checkSKU(wrong, fmt.Sprintf("skus[%d]", i), sku)
 	}
+}
+
+func checkOrderID(id string) error {
+	var wrong apierror.Violations
+	checkUUID(&wrong, "order_id", id)
 	return wrong.Err()
+}
+
+func checkUUID(wrong *apierror.Violations, path, id string) {
+	if !event.IsOrderID(id) {
+		wrong.Add(path, "must be a UUID in its canonical form")
+	}
 }
 
 func stockMessage(s Stock) *inventoryv1.Stock {
@@ -92,12 +118,13 @@ func stockMessage(s Stock) *inventoryv1.Stock {
 
 func reservationMessage(r Reservation) *inventoryv1.Reservation {
 	out := &inventoryv1.Reservation{
-		OrderId:   r.OrderID,
-		Status:    inventoryv1.ReservationStatus(r.Status),
-		Version:   r.Version,
-		ExpiresAt: timestamp(r.ExpiresAt),
-		CreatedAt: timestamp(r.CreatedAt),
-		UpdatedAt: timestamp(r.UpdatedAt),
+		OrderId:    r.OrderID,
+		CustomerId: r.CustomerID,
+		Status:     inventoryv1.ReservationStatus(r.Status),
+		Version:    r.Version,
+		ExpiresAt:  timestamp(r.ExpiresAt),
+		CreatedAt:  timestamp(r.CreatedAt),
+		UpdatedAt:  timestamp(r.UpdatedAt),
 	}
 	for _, l := range r.Lines {
 		line := &inventoryv1.ReservationLine{Sku: l.SKU, Quantity: l.Quantity}

@@ -28,7 +28,10 @@ import (
 	"orderflow/migrations"
 )
 
-const window = 30 * time.Minute
+const (
+	window = 30 * time.Minute
+	grace  = time.Minute // after its end the sweeper looks
+)
 
 // patience bounds what a test waits for; it is spent only where a test fails.
 const patience = 90 * time.Second
@@ -62,7 +65,7 @@ func newWorld(t *testing.T, db *database.DB) *world {
 	clk := clock.NewManual(time.UnixMilli(1_700_000_000_000).UTC())
 	w := &world{
 		t: t, db: db, clock: clk,
-		store:  inventory.NewStore(db, clk),
+		store:  inventory.NewStore(db, clk, grace),
 		orders: &orderService{clock: clk, known: map[string]*order{}},
 		sent:   &outbox{},
 		parked: parking.NewStore(db, clk),
@@ -95,8 +98,9 @@ type orderService struct {
 	slow      time.Duration // how far its clock is behind
 	known     map[string]*order
 	asked     [][]string
-	failures  int  // so many calls fail before anything happens
-	lostReply bool // calls take effect and fail nevertheless
+	triggers  []orderv1.CloseTrigger // why, call by call
+	failures  int                    // so many calls fail before anything happens
+	lostReply bool                   // calls take effect and fail nevertheless
 	onClose   func(o *order)
 	onAsk     func()
 }
@@ -111,7 +115,7 @@ func (s *orderService) CloseIfUnpaid(
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.asked = append(s.asked, in.GetOrderIds())
+	s.asked, s.triggers = append(s.asked, in.GetOrderIds()), append(s.triggers, in.GetTrigger())
 	if s.failures > 0 {
 		s.failures--
 		return nil, errDown
@@ -138,7 +142,11 @@ func (s *orderService) answer(id string) *orderv1.CloseIfUnpaidResult {
 			s.onClose(o)
 		}
 	}
-	return &orderv1.CloseIfUnpaidResult{OrderId: id, Outcome: o.outcome, DueAt: timestamppb.New(o.due)}
+	result := &orderv1.CloseIfUnpaidResult{OrderId: id, Outcome: o.outcome, DueAt: timestamppb.New(o.due)}
+	if o.outcome == orderv1.CloseOutcome_CLOSE_OUTCOME_CLOSED {
+		result.CloseReason = orderv1.CloseReason_CLOSE_REASON_TIMEOUT
+	}
+	return result
 }
 
 // set changes an order under the lock.

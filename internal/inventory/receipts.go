@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -17,7 +16,6 @@ import (
 const (
 	maxReceiptID       = 128
 	maxReceiptQuantity = 1_000_000_000
-	maxReceived        = 1_000_000_000_000 // of one SKU, ever
 )
 
 // Receipt is a receipt of goods, and its row: what makes it count once.
@@ -51,57 +49,22 @@ func checkSKU(wrong *apierror.Violations, path, sku string) {
 	}
 }
 
-// receiptKey and stockKey are the primary keys.
-func receiptKey() database.Key { return database.Key{Index: "PRIMARY", Columns: []string{"id"}} }
-func stockKey() database.Key   { return database.Key{Index: "PRIMARY", Columns: []string{"sku"}} }
-
-// errReceiptKnown says that the receipt's id is taken, by itself or by another.
-var errReceiptKnown = errors.New("receipt id is taken")
-
 // AddStock records a receipt, once, and returns the SKU's stock as it is then.
 //
 // Errors: RECEIPT_ID_REUSED if the id came with another SKU or quantity before,
 // STOCK_OVERFLOW if too much would ever have been received, else the database's.
 func (s *Store) AddStock(ctx context.Context, r Receipt) (Stock, error) {
-	now := s.clock.Now()
-	r.RecordedAt = now.UnixMilli()
-	var err error
-	for range maxOvertaken {
-		err = s.db.InTx(ctx, func(tx *gorm.DB) error { return receive(tx, r, now) })
-		if !errors.Is(err, errOvertaken) {
-			break
+	record := func(tx *gorm.DB, now time.Time) error {
+		r.RecordedAt = now.UnixMilli()
+		if err := insertRecord(tx, &r); err != nil {
+			return err
 		}
+		if done, err := addUnits(tx, r.SKU, r.Quantity, now); done || err != nil {
+			return err
+		}
+		return receiveFirst(tx, r, now)
 	}
-	if errors.Is(err, errReceiptKnown) {
-		err = s.checkReplay(ctx, r)
-	}
-	if err != nil {
-		return Stock{}, err
-	}
-	stocks, err := s.Stocks(ctx, []string{r.SKU})
-	if err != nil {
-		return Stock{}, err
-	}
-	return stocks[0], nil
-}
-
-// receive inserts the receipt first: whoever brings the same one waits for this
-// transaction, and fails on the key if it commits.
-func receive(tx *gorm.DB, r Receipt, now time.Time) error {
-	if err := tx.Create(&r).Error; database.IsDuplicate(err, receiptKey()) {
-		return errReceiptKnown
-	} else if err != nil {
-		return fmt.Errorf("insert receipt: %w", err)
-	}
-	result := tx.Exec("UPDATE stocks SET available = available + ?, received = received + ?, updated_at = ?"+
-		" WHERE sku = ? AND received <= ?", r.Quantity, r.Quantity, now.UnixMilli(), r.SKU, maxReceived-r.Quantity)
-	if result.Error != nil {
-		return fmt.Errorf("add stock: %w", result.Error)
-	}
-	if result.RowsAffected == 1 {
-		return nil
-	}
-	return receiveFirst(tx, r, now)
+	return s.recordOnce(ctx, r.SKU, record, func() error { return s.checkReceipt(ctx, r) })
 }
 
 // receiveFirst makes the stock row of a SKU. It is there already if the update
@@ -116,8 +79,7 @@ func receiveFirst(tx *gorm.DB, r Receipt, now time.Time) error {
 		if stock.Received <= maxReceived-r.Quantity {
 			return errOvertaken
 		}
-		return apierror.FailedPrecondition(ReasonStockOverflow, 0,
-			"%d units of %s were received; with %d more it would be over %d", stock.Received, r.SKU, r.Quantity, int64(maxReceived))
+		return overflow(stock, r.Quantity)
 	}
 	row := Stock{
 		SKU: r.SKU, Available: r.Quantity, Received: r.Quantity,
@@ -131,8 +93,8 @@ func receiveFirst(tx *gorm.DB, r Receipt, now time.Time) error {
 	return nil
 }
 
-// checkReplay is nil if the receipt that has the id is the same one.
-func (s *Store) checkReplay(ctx context.Context, r Receipt) error {
+// checkReceipt is nil if the receipt that has the id is the same one.
+func (s *Store) checkReceipt(ctx context.Context, r Receipt) error {
 	var first Receipt
 	if err := s.db.With(ctx).Where("id = ?", r.ID).Take(&first).Error; err != nil {
 		return fmt.Errorf("read receipt: %w", err)

@@ -18,7 +18,7 @@ import (
 )
 
 func (w *world) api() inventoryv1.InventoryServiceServer {
-	return inventory.NewGRPC(w.store, slog.New(slog.DiscardHandler))
+	return inventory.NewGRPC(w.store, w.parked, slog.New(slog.DiscardHandler))
 }
 
 func addStock(id, sku string, quantity int64) *inventoryv1.AddStockRequest {

@@ -23,7 +23,7 @@ func (s *Store) reserve(tx *gorm.DB, in incident) (*Reservation, error) {
 	}
 	if short {
 		r.Status = StatusRejected
-		if err := reject(tx, in.orderID); err != nil {
+		if err := s.reject(tx, r); err != nil {
 			return nil, err
 		}
 	} else if err := moveStock(tx, lines, hold, s.clock.Now()); err != nil {
@@ -59,9 +59,9 @@ func findShortages(tx *gorm.DB, lines []Line) (short bool, err error) {
 
 // reject corrects the status of a row that this very transaction has inserted;
 // nobody has seen it yet, so the version stays.
-func reject(tx *gorm.DB, orderID string) error {
-	result := tx.Exec("UPDATE reservations SET status = ? WHERE order_id = ? AND status = ?",
-		StatusRejected, orderID, StatusReserved)
+func (s *Store) reject(tx *gorm.DB, r Reservation) error {
+	result := tx.Exec("UPDATE reservations SET status = ?, sweep_at = ? WHERE order_id = ? AND status = ?",
+		StatusRejected, s.sweepAt(StatusRejected, r.ExpiresAt), r.OrderID, StatusReserved)
 	if result.Error != nil {
 		return fmt.Errorf("reject the reservation: %w", result.Error)
 	}

@@ -42,7 +42,7 @@ func (s *Store) sellAtOnce(tx *gorm.DB, in incident, reason string) (*Reservatio
 // reservation its last status.
 func (s *Store) end(tx *gorm.DB, current Reservation, to Status, move func(int64) shift) (*Reservation, error) {
 	now := s.clock.Now()
-	after, err := changeStatus(tx, current, to, now)
+	after, err := s.changeStatus(tx, current, to, now)
 	if err != nil {
 		return nil, err
 	}

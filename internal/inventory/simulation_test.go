@@ -14,19 +14,22 @@ import (
 	"orderflow/internal/event"
 	"orderflow/internal/inventory"
 	"orderflow/internal/mq/message"
+	"orderflow/internal/sweep"
 	"orderflow/migrations"
 )
 
 // simulation is one run: a few orders whose messages lie in a bag, and are
-// delivered in any order, several times, with crashes between the commit and the
-// send. The order service in it decides as the real one does.
+// delivered in any order, several times, or never, with crashes between the commit and
+// the send. A sweeper looks now and then. The order service in it decides as the real
+// one does, and in the end sends again what inventory has not confirmed.
 type simulation struct {
 	*world
 	rt     *rapid.T
 	stock  map[string]int64
 	all    []*simulated
 	bag    []message.Message
-	ghosts []string // orders that only have a timer
+	ghosts []string        // orders that only have a timer
+	lossy  map[string]bool // orders whose `created` arrives; all else may be lost
 }
 
 // simulated is an order of a run and what its order service has heard of it.
@@ -46,12 +49,12 @@ func TestSimulation(t *testing.T) {
 }
 
 func newSimulation(t *testing.T, rt *rapid.T, db *database.DB) *simulation {
-	for _, table := range []string{"stocks", "receipts", "reservations", "reservation_lines", "parked_messages"} {
+	for _, table := range []string{"stocks", "receipts", "reservations", "reservation_lines", "reservation_timeline", "parked_messages"} {
 		if err := db.With(t.Context()).Exec("DELETE FROM " + table).Error; err != nil {
 			rt.Fatal(err)
 		}
 	}
-	s := &simulation{world: newWorld(t, db), rt: rt, stock: map[string]int64{}}
+	s := &simulation{world: newWorld(t, db), rt: rt, stock: map[string]int64{}, lossy: map[string]bool{}}
 	for _, sku := range []string{"A", "B"} {
 		s.stock[sku] = rapid.Int64Range(1, 6).Draw(rt, "stock of "+sku)
 		s.receive(sku, s.stock[sku])
@@ -78,14 +81,23 @@ func (s *simulation) place() {
 	}
 	o := &simulated{order: s.newOrder(lines...)}
 	s.all = append(s.all, o)
-	s.bag = append(s.bag, s.timer(o.order))
-	if rapid.IntRange(0, 7).Draw(s.rt, "lost") > 0 { // now and then `created` never arrives
-		s.put(event.TagCreated, o.order)
+	if rapid.IntRange(0, 7).Draw(s.rt, "lost") == 0 { // now and then `created` never arrives
+		s.bag = append(s.bag, s.timer(o.order))
+		return
+	}
+	s.put(event.TagCreated, o.order)
+	s.lossy[o.id] = true
+	if rapid.Bool().Draw(s.rt, "timer arrives") {
+		s.bag = append(s.bag, s.timer(o.order))
 	}
 }
 
-// put adds an order event to the bag.
-func (s *simulation) put(tag event.Tag, o *order) { s.bag = append(s.bag, s.orderEvents(tag, o)) }
+// put adds an order event to the bag, if it is not lost.
+func (s *simulation) put(tag event.Tag, o *order) {
+	if !s.lossy[o.id] || rapid.Bool().Draw(s.rt, "event arrives") {
+		s.bag = append(s.bag, s.orderEvents(tag, o))
+	}
+}
 
 // hear is the order service's consumer of stock events.
 func (s *simulation) hear(m message.Message) {
@@ -118,13 +130,18 @@ func (s *simulation) run() {
 		s.step()
 		s.check()
 	}
+	s.clock.Advance(2 * window)
+	s.drain()
+	s.heal()
+	clear(s.lossy)
+	s.resend()
 	s.drain()
 	s.finish()
 }
 
 // step does one thing that may happen.
 func (s *simulation) step() {
-	const paying, cancelling, waiting = 0, 1, 2
+	const paying, cancelling, waiting, sweeping = 0, 1, 2, 3
 	switch what := rapid.IntRange(0, 9).Draw(s.rt, "step"); {
 	case what == paying && len(s.all) > 0:
 		o := rapid.SampledFrom(s.all).Draw(s.rt, "payer")
@@ -135,6 +152,10 @@ func (s *simulation) step() {
 		s.decide(rapid.SampledFrom(s.all).Draw(s.rt, "canceller"), closedOutcome, event.TagClosed)
 	case what == waiting:
 		s.clock.Advance(window / 2)
+	case what == sweeping:
+		s.fail()
+		_, _ = s.round() // what it could not settle comes again
+		s.mend()
 	case len(s.bag) > 0:
 		s.deliverOne()
 	}
@@ -144,21 +165,55 @@ func (s *simulation) step() {
 // acknowledged, and sometimes although it was.
 func (s *simulation) deliverOne() {
 	i := rapid.IntRange(0, len(s.bag)-1).Draw(s.rt, "message")
-	s.sent.failures = rapid.IntRange(0, 1).Draw(s.rt, "crash after commit")
-	s.orders.failures = rapid.SampledFrom([]int{0, 0, 1}).Draw(s.rt, "order service down")
-	s.orders.lostReply = rapid.IntRange(0, 3).Draw(s.rt, "reply lost") == 0
+	s.fail()
 	m := s.bag[i]
 	err := s.deliver(m)
-	s.sent.failures, s.orders.failures, s.orders.lostReply = 0, 0, false
+	s.mend()
 	if err == nil && rapid.Bool().Draw(s.rt, "acknowledged") {
 		s.bag = slices.Delete(s.bag, i, i+1)
 	}
 }
 
-// drain lets everything heal: time passes and every message is delivered until
-// it is acknowledged, what new ones come up included.
+// fail breaks what may break during the next step, and mend ends that.
+func (s *simulation) fail() {
+	s.sent.failures = rapid.IntRange(0, 1).Draw(s.rt, "crash after commit")
+	s.orders.failures = rapid.SampledFrom([]int{0, 0, 1}).Draw(s.rt, "order service down")
+	s.orders.lostReply = rapid.IntRange(0, 3).Draw(s.rt, "reply lost") == 0
+}
+
+func (s *simulation) mend() { s.sent.failures, s.orders.failures, s.orders.lostReply = 0, 0, false }
+
+// heal lets the sweeper do what was lost: no reservation of an order that has ended
+// holds anything then, whatever order-srv has been told.
+func (s *simulation) heal() {
+	s.clock.Advance(2 * sweep.MaxWait)
+	if full, err := s.round(); err != nil || full {
+		s.rt.Fatalf("sweep: %v, %v", full, err)
+	}
+	s.check()
+	for _, o := range s.all {
+		if r, err := s.store.Reservation(s.t.Context(), o.id); err == nil && r.Status == inventory.StatusReserved {
+			s.rt.Fatalf("the order is %s, and still holds stock", o.outcome)
+		}
+	}
+}
+
+// resend is the order service's sweeper: it sends the event of each order again whose
+// end inventory has not confirmed.
+func (s *simulation) resend() {
+	for _, o := range s.all {
+		switch {
+		case o.outcome == paidOutcome && o.heard != string(event.TagSold):
+			s.put(event.TagPaid, o.order)
+		case o.outcome == closedOutcome && o.heard != string(event.TagReleased) && o.heard != string(event.TagRejected):
+			s.put(event.TagClosed, o.order)
+		}
+	}
+}
+
+// drain delivers every message until it is acknowledged, what new ones come up
+// included.
 func (s *simulation) drain() {
-	s.clock.Advance(2 * window)
 	for n := 0; len(s.bag) > 0; n++ {
 		if n > 1000 {
 			s.rt.Fatalf("%d messages are never acknowledged", len(s.bag))

@@ -19,10 +19,14 @@ import (
 type Store struct {
 	db    *database.DB
 	clock clock.Clock
+	grace time.Duration // see NewStore
 }
 
-// NewStore returns the store on inventory's database.
-func NewStore(db *database.DB, clk clock.Clock) *Store { return &Store{db: db, clock: clk} }
+// NewStore returns the store on inventory's database. A reservation that is still
+// RESERVED when grace has passed since the end of its payment window is the sweeper's.
+func NewStore(db *database.DB, clk clock.Clock, grace time.Duration) *Store {
+	return &Store{db: db, clock: clk, grace: grace}
+}
 
 // Stocks returns the stock of the SKUs in the order asked, read in one
 // statement. The error is SKU_NOT_FOUND if one was never received, or that of
@@ -37,11 +41,15 @@ func (s *Store) Stocks(ctx context.Context, skus []string) ([]Stock, error) {
 	for i, sku := range skus {
 		stock, ok := found[sku]
 		if !ok {
-			return nil, apierror.NotFound(ReasonSKUNotFound, "SKU %s was never received", sku)
+			return nil, skuNotFound(sku)
 		}
 		stocks[i] = stock
 	}
 	return stocks, nil
+}
+
+func skuNotFound(sku string) error {
+	return apierror.NotFound(ReasonSKUNotFound, "SKU %s was never received", sku)
 }
 
 // Reservation returns the reservation of an order with its lines. The error is
@@ -106,10 +114,10 @@ func insertLines(tx *gorm.DB, lines []Line) error {
 
 // changeStatus moves the row that was read as r to another status and gives it
 // the next version. The condition repeats what the lock promises.
-func changeStatus(tx *gorm.DB, r Reservation, to Status, now time.Time) (Reservation, error) {
-	result := tx.Exec("UPDATE reservations SET status = ?, version = ?, updated_at = ?"+
+func (s *Store) changeStatus(tx *gorm.DB, r Reservation, to Status, now time.Time) (Reservation, error) {
+	result := tx.Exec("UPDATE reservations SET status = ?, version = ?, sweep_at = ?, sweep_count = 0, updated_at = ?"+
 		" WHERE order_id = ? AND status = ? AND version = ?",
-		to, r.Version+1, now.UnixMilli(), r.OrderID, r.Status, r.Version)
+		to, r.Version+1, s.sweepAt(to, r.ExpiresAt), now.UnixMilli(), r.OrderID, r.Status, r.Version)
 	if result.Error != nil {
 		return Reservation{}, fmt.Errorf("change the reservation: %w", result.Error)
 	}

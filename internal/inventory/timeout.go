@@ -49,7 +49,7 @@ func (s *Service) closeIfUnpaid(ctx context.Context, due int64, ids []string) an
 	all := answers{ids: ids, byID: map[string]*orderv1.CloseIfUnpaidResult{}}
 	for round := 1; len(ids) > 0; round++ {
 		s.crash.Hit(crashpoint.InventoryBeforeClose)
-		some := s.ask(ctx, ids)
+		some := s.ask(ctx, ids, orderv1.CloseTrigger_CLOSE_TRIGGER_TIMER)
 		if some.err == nil {
 			s.crash.Hit(crashpoint.InventoryAfterClose)
 		}
@@ -83,29 +83,30 @@ func isBehind(result *orderv1.CloseIfUnpaidResult, due int64) bool {
 	return result.GetOutcome() == orderv1.CloseOutcome_CLOSE_OUTCOME_NOT_DUE && dueAt(result) <= due
 }
 
-// timeout does what the order service's answer means for one order. Stock goes
+// timeoutIncident is what the order service's answer means for one order. Stock goes
 // back only if the answer is that the order is closed: what we think of its due
 // time decides nothing.
-func (s *Service) timeout(ctx context.Context, orderID string, due int64, verdicts answers) error {
+func timeoutIncident(orderID string, due int64, by arrival, verdicts answers) (incident, error) {
 	result, err := verdicts.of(orderID)
 	if err != nil {
-		return err
+		return incident{}, err
 	}
-	in := incident{orderID: orderID, expiresAt: due}
+	in := incident{orderID: orderID, expiresAt: due, arrived: by}
 	switch result.GetOutcome() {
 	case orderv1.CloseOutcome_CLOSE_OUTCOME_CLOSED:
-		in.what, in.expiresAt = orderClosed, dueAt(result)
+		in.what, in.expiresAt, in.arrived = orderClosed, dueAt(result), by.with(closedDetail(result.GetCloseReason()))
 	case orderv1.CloseOutcome_CLOSE_OUTCOME_UNKNOWN:
 		in.what = orderUnknown
-	case orderv1.CloseOutcome_CLOSE_OUTCOME_PAID:
-		return nil // its `paid` event sells
+	case orderv1.CloseOutcome_CLOSE_OUTCOME_PAID: // its `paid` event sells
+		in.what, in.arrived = untouched, by.with(detailPaid)
 	case orderv1.CloseOutcome_CLOSE_OUTCOME_NOT_DUE:
 		if isBehind(result, due) {
-			return fmt.Errorf("order %s: the order service's clock is behind its timer", orderID)
+			return incident{}, fmt.Errorf("order %s: the order service's clock is behind its timer", orderID)
 		}
-		return nil // the window was extended, and a later timer exists
+		// The window was extended, and a later timer exists.
+		in.what, in.arrived = untouched, by.with(notDueDetail(result))
 	default:
-		return unreadableAnswer(result)
+		return incident{}, unreadableAnswer(result)
 	}
-	return s.handle(ctx, in)
+	return in, nil
 }

@@ -8,15 +8,41 @@ import (
 	"gorm.io/gorm"
 
 	eventv1 "orderflow/api/proto/event/v1"
+	"orderflow/internal/database"
 	"orderflow/internal/mq/message"
 )
 
+// maxCustomerID is the size of the column: the text is foreign, and a row must not
+// fail for it.
+const maxCustomerID = 64
+
 // incident is something that has happened to one order.
 type incident struct {
-	what      trigger
-	orderID   string
-	expiresAt int64           // the order's due time, in epoch milliseconds
-	lines     []*eventv1.Line // the order's lines, unsorted; none if what needs none
+	what       trigger
+	orderID    string
+	customerID string          // who placed the order; empty if what arrived does not say so
+	expiresAt  int64           // the order's due time, in epoch milliseconds
+	lines      []*eventv1.Line // the order's lines, unsorted; none if what needs none
+	arrived    arrival         // for the timeline
+}
+
+// arrival is how an incident became known.
+type arrival struct {
+	what      string // created, paid, closed, timeout or sweep
+	messageID string
+	attempt   int
+	detail    string // what else is known, for people
+}
+
+// arrivalOf is that of a message.
+func arrivalOf(m message.Message) arrival {
+	return arrival{what: m.Tag, messageID: m.ID, attempt: m.Attempt}
+}
+
+// with is the arrival with more about it.
+func (a arrival) with(detail string) arrival {
+	a.detail = joinDetails(a.detail, detail)
+	return a
 }
 
 // transition does what the table says about the incident, in one transaction. It
@@ -36,7 +62,10 @@ func (s *Store) transition(ctx context.Context, in incident) (*Reservation, erro
 				return err
 			}
 			after, err = s.act(tx, in, current)
-			return err
+			if err != nil {
+				return err
+			}
+			return s.note(tx, s.entryOf(in, current, after))
 		})
 		if err == nil {
 			return after, nil
@@ -87,7 +116,7 @@ func repeated(tx *gorm.DB, current Reservation) (*Reservation, error) {
 func (s *Store) newReservation(in incident, status Status) Reservation {
 	now := s.clock.Now().UnixMilli()
 	return Reservation{
-		OrderID: in.orderID, Status: status, Version: 1,
-		ExpiresAt: in.expiresAt, CreatedAt: now, UpdatedAt: now,
+		OrderID: in.orderID, CustomerID: database.Cut(in.customerID, maxCustomerID), Status: status, Version: 1,
+		ExpiresAt: in.expiresAt, SweepAt: s.sweepAt(status, in.expiresAt), CreatedAt: now, UpdatedAt: now,
 	}
 }

@@ -15,6 +15,7 @@ import (
 	inventoryv1 "orderflow/api/proto/inventory/v1"
 	orderv1 "orderflow/api/proto/order/v1"
 	"orderflow/internal/assembly"
+	"orderflow/internal/clock"
 	"orderflow/internal/crashpoint"
 	"orderflow/internal/database"
 	"orderflow/internal/event"
@@ -22,6 +23,7 @@ import (
 	"orderflow/internal/lifecycle"
 	"orderflow/internal/mq"
 	"orderflow/internal/mq/message"
+	"orderflow/internal/parking"
 	"orderflow/internal/server"
 	"orderflow/migrations"
 )
@@ -79,6 +81,10 @@ func newOrders(c Config, host assembly.Host, tracer trace.TracerProvider) (order
 	}, nil
 }
 
+func newStore(c Config, db *database.DB, clk clock.Clock) *inventory.Store {
+	return inventory.NewStore(db, clk, c.SweepGrace)
+}
+
 // newStockEvents makes the producer of what happened to reservations.
 func newStockEvents(c mq.Client, n event.Names) *mq.Producer {
 	return mq.NewProducer(c, n.InventoryEvents, n.StockEvents)
@@ -92,6 +98,25 @@ func newService(
 		Store: store, Orders: orders, StockEvents: stockEvents, Parker: parked,
 		Names: names, Clock: host.Clock, Crash: point, Log: host.Log,
 	})
+}
+
+func newSweeper(c Config, s *inventory.Service, metrics *inventory.SweepMetrics) *inventory.Sweeper {
+	return inventory.NewSweeper(s, c.SweepInterval, metrics)
+}
+
+// sweeping runs the sweeper once the producer works: what it does is told as every
+// other change is.
+func sweeping(c Config, clk clock.Clock, stockEvents *mq.Producer, sweeper *inventory.Sweeper) lifecycle.Task {
+	return func(ctx context.Context) {
+		for stockEvents.Ready() != nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-clk.After(c.SweepInterval):
+			}
+		}
+		sweeper.Run(ctx)
+	}
 }
 
 // consumers are the two consumers of inventory-srv: one group per topic.
@@ -114,6 +139,7 @@ func newConsumers(c Config, client mq.Client, n event.Names, s *inventory.Servic
 
 func newPlan(
 	c Config, host assembly.Host, db *database.DB, names event.Names, stockEvents *mq.Producer, both consumers,
+	sweeper *inventory.Sweeper,
 ) *lifecycle.Plan {
 	return &lifecycle.Plan{
 		Log: host.Log, DrainTimeout: c.DrainTimeout,
@@ -123,11 +149,13 @@ func newPlan(
 			{Name: "consumer " + names.InventoryOrderEvents, Client: both.orderEvents},
 			{Name: "consumer " + names.InventoryOrderTimeouts, Client: both.orderTimeouts},
 		},
+		Tasks: []lifecycle.Task{sweeping(c, host.Clock, stockEvents, sweeper)},
 	}
 }
 
-func newRegister(store *inventory.Store, host assembly.Host) func(grpc.ServiceRegistrar) {
+func newRegister(store *inventory.Store, parked *parking.Store, host assembly.Host) func(grpc.ServiceRegistrar) {
 	return func(r grpc.ServiceRegistrar) {
-		inventoryv1.RegisterInventoryServiceServer(r, inventory.NewGRPC(store, host.Log))
+		inventoryv1.RegisterInventoryServiceServer(r, inventory.NewGRPC(store, parked, host.Log))
+		inventoryv1.RegisterAuditServiceServer(r, inventory.NewAuditGRPC(store))
 	}
 }

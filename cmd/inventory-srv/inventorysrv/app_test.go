@@ -1,12 +1,14 @@
 package inventorysrv
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -76,6 +78,25 @@ func TestWithoutBrokerItAnswersWhatItCan(t *testing.T) {
 	if status.Code(err) != codes.NotFound {
 		t.Errorf("GetStock: %v, want NotFound", err)
 	}
+	adjusted, err := stock.AdjustStock(t.Context(), &inventoryv1.AdjustStockRequest{AdjustmentId: "a", Sku: "a", Difference: -2, Reason: "broken"})
+	if err != nil || adjusted.GetStock().GetAvailable() != 5 {
+		t.Errorf("AdjustStock: %v, %v", adjusted, err)
+	}
+	_, err = stock.GetReservationTimeline(t.Context(), &inventoryv1.GetReservationTimelineRequest{OrderId: uuid.NewString()})
+	if status.Code(err) != codes.NotFound {
+		t.Errorf("GetReservationTimeline: %v, want NotFound", err)
+	}
+	books, err := inventoryv1.NewAuditServiceClient(conn).StreamBooks(t.Context(), &inventoryv1.StreamBooksRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := books.Recv()
+	if err != nil || len(page.GetBooks()) != 1 || page.GetBooks()[0].GetReceipts() != 5 {
+		t.Errorf("StreamBooks: %v, %v", page, err)
+	}
+	if _, err := books.Recv(); !errors.Is(err, io.EOF) {
+		t.Errorf("StreamBooks ends with %v", err)
+	}
 	if err := stop(); err != nil {
 		t.Errorf("Run: %v", err)
 	}
@@ -101,7 +122,7 @@ func TestDatabaseThatIsDownIsWaitedFor(t *testing.T) {
 }
 
 func TestBadSettingsAreNamed(t *testing.T) {
-	for _, flag := range []string{"--listen=7001", "--admin-listen=x:y", "--order-service=order-srv", "--order-service=:7001"} {
+	for _, flag := range []string{"--listen=7001", "--admin-listen=x:y", "--sweep-interval=1ms", "--sweep-grace=25h", "--order-service=order-srv", "--order-service=:7001"} {
 		name, _, _ := strings.Cut(flag, "=")
 		_, err := ParseConfig("--database-url=sqlite:x.db", flag)
 		if err == nil || !strings.Contains(err.Error(), name) {

@@ -14,6 +14,7 @@ type Config struct {
 	cli.Broker
 	OrderService string `default:"127.0.0.1:7001" placeholder:"HOST:PORT" help:"Address of order-srv, which decides whether an order is closed."`
 	cli.Consumers
+	cli.Sweeper
 	cli.Process
 	cli.Log
 }

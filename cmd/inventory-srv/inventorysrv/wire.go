@@ -11,6 +11,7 @@ import (
 	"orderflow/internal/assembly"
 	"orderflow/internal/inventory"
 	"orderflow/internal/mq"
+	"orderflow/internal/parking"
 	"orderflow/internal/telemetry"
 )
 
@@ -25,12 +26,12 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		telemetry.NewTracer, telemetry.NewRegistry,
 		wire.Bind(new(prometheus.Registerer), new(*prometheus.Registry)),
 
-		assembly.OpenDatabase, inventory.NewStore, assembly.NewParker,
+		assembly.OpenDatabase, newStore, assembly.NewParker, parking.NewStore,
 
 		mq.NewMetrics, assembly.NewMQClient, assembly.NewAdmin,
 		newStockEvents, newConsumers, newOrders,
 
-		newService, newRegister,
+		newService, newRegister, inventory.NewSweepMetrics, newSweeper,
 		newPlan, assembly.NewReadiness, assembly.NewServer, newApp,
 	)
 	return nil, nil, nil

@@ -11,6 +11,7 @@ import (
 	"orderflow/internal/assembly"
 	"orderflow/internal/inventory"
 	"orderflow/internal/mq"
+	"orderflow/internal/parking"
 	"orderflow/internal/telemetry"
 )
 
@@ -36,7 +37,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	client := assembly.NewMQClient(service, broker, host, metrics, tracerProvider)
 	producer := newStockEvents(client, names)
 	clock := host.Clock
-	store := inventory.NewStore(db, clock)
+	store := newStore(c, db, clock)
 	orderServiceClient, cleanup3, err := newOrders(c, host, tracerProvider)
 	if err != nil {
 		cleanup2()
@@ -53,9 +54,12 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	}
 	inventoryService := newService(host, names, store, orderServiceClient, producer, parker, point)
 	inventorysrvConsumers := newConsumers(c, client, names, inventoryService, parker)
-	plan := newPlan(c, host, db, names, producer, inventorysrvConsumers)
+	sweepMetrics := inventory.NewSweepMetrics(registry)
+	sweeper := newSweeper(c, inventoryService, sweepMetrics)
+	plan := newPlan(c, host, db, names, producer, inventorysrvConsumers, sweeper)
 	readiness := assembly.NewReadiness(host, db, admin, names, groups, plan)
-	v := newRegister(store, host)
+	parkingStore := parking.NewStore(db, clock)
+	v := newRegister(store, parkingStore, host)
 	server, cleanup4, err := assembly.NewServer(ctx, config, host, tracerProvider, registry, readiness, v)
 	if err != nil {
 		cleanup3()

@@ -1094,7 +1094,7 @@ type ReservationEntry struct {
 	Changed bool `protobuf:"varint,3,opt,name=changed,proto3" json:"changed,omitempty"`
 	// Version of the reservation afterwards; 0 if there is none.
 	Version int64 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
-	// Where it stood afterwards.
+	// Where it stood afterwards; unset if there is none.
 	Status ReservationStatus `protobuf:"varint,5,opt,name=status,proto3,enum=inventory.v1.ReservationStatus" json:"status,omitempty"`
 	// Id of the message, if there was one. Ids repeat under load.
 	MessageId string `protobuf:"bytes,6,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
