@@ -66,6 +66,17 @@ func (p Program) Parser(options ...kong.Option) (*kong.Kong, error) {
 	}, options...)...)
 }
 
+// Check says what is wrong with a command line, if anything is: for whoever documents
+// the commands.
+func (p Program) Check(args ...string) error {
+	parser, err := p.Parser()
+	if err != nil {
+		return err
+	}
+	_, err = parser.Parse(negativeNumbersLast(args))
+	return err
+}
+
 // exited is the panic by which kong's --help leaves the parser.
 type exited int
 

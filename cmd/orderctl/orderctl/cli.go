@@ -55,12 +55,27 @@ type Grammar struct {
 	Dev    dev.Command       `cmd:"" help:"Run the broker and both services in this process, on SQLite."`
 	Broker dev.BrokerCommand `cmd:"" help:"Run the embedded broker alone: RocketMQ's wire protocol without a JVM."`
 	Clock  struct {
-		Advance dev.AdvanceCommand `cmd:"" help:"Push the clock forward; what is due by then happens."`
+		Advance dev.AdvanceCommand `cmd:"" help:"Push the clock of \"orderctl dev\" or \"orderctl broker\" forward."`
 	} `cmd:"" help:"Push the clock of \"orderctl dev\" or \"orderctl broker\"."`
 
 	Demo demo.Commands `cmd:"" help:"Tell the story of an order."`
 
 	Version cli.Version `cmd:"" help:"Print the version."`
+}
+
+// Help is what a new user should know first.
+func (Grammar) Help() string {
+	return `Everything can be tried on this machine, without any other service:
+
+  orderctl dev &
+  orderctl stock add apple 10
+  orderctl order create --customer ann --currency EUR --line apple:2:150 --wait
+  orderctl order list
+  orderctl clock advance 30m
+
+Answers go to stdout, as tables or with -o json as JSON; remarks, ids that were made, and
+errors go to stderr. The exit code is 0 if all went well, 1 if it did not, and 2 if the command
+line is wrong. A flag whose help names a $VARIABLE can be given in the environment instead.`
 }
 
 // Program is orderctl.

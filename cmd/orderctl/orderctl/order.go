@@ -27,7 +27,10 @@ type CreateOrder struct {
 
 // Help is more about it.
 func (CreateOrder) Help() string {
-	return `Two apples at 1.50 EUR and a pear at 0.80 EUR, to be paid within 30 minutes:
+	return `The order is committed when the answer comes; its stock is reserved in the moments
+after that, also if inventory-srv is down now. With --wait the answer says how that ended.
+
+Two apples at 1.50 EUR and a pear at 0.80 EUR, to be paid within 30 minutes:
 
   orderctl order create --customer ann --currency EUR --line apple:2:150 --line pear:1:80 --window 30m --wait`
 }
