@@ -30,6 +30,9 @@ func TestTheTableSaysWhatHappens(t *testing.T) {
 			if before != rule.State {
 				t.Fatalf("%s: the reservation is %s", name, before)
 			}
+			if before != 0 && !slices.Contains(fromNothing(table), before) {
+				t.Errorf("a first event has led to %s, which the table does not say", before)
+			}
 			happen(w, rule.Event, o)
 			after := stateOf(w, o)
 			if want := rule.Next; len(want) == 0 && after != before || len(want) > 0 && !slices.Contains(want, after) {
@@ -55,6 +58,17 @@ func TestTheTableSaysWhatHappens(t *testing.T) {
 			t.Errorf("parked %v, want %v", parked, want)
 		}
 	})
+}
+
+// fromNothing lists where an order's first event may lead.
+func fromNothing(table []inventory.Rule) []inventory.Status {
+	var all []inventory.Status
+	for _, rule := range table {
+		if rule.State == 0 {
+			all = append(all, rule.Next...)
+		}
+	}
+	return all
 }
 
 // inState makes an order whose reservation is in a state.
