@@ -123,7 +123,7 @@ func (o Orders) call(ctx context.Context, f func(context.Context, orderv1.OrderS
 
 // calls runs f with a client for many calls, whose deadlines are f's business.
 func (o Orders) calls(f func(orderv1.OrderServiceClient) error) error {
-	return connect(o.OrderService, func(conn *grpc.ClientConn) error {
+	return withConnection(o.OrderService, func(conn *grpc.ClientConn) error {
 		return f(orderv1.NewOrderServiceClient(conn))
 	})
 }
@@ -151,7 +151,7 @@ func (i Inventory) call(ctx context.Context, f func(context.Context, inventoryv1
 
 // calls runs f with a client for many calls, whose deadlines are f's business.
 func (i Inventory) calls(f func(inventoryv1.InventoryServiceClient) error) error {
-	return connect(i.InventoryService, func(conn *grpc.ClientConn) error {
+	return withConnection(i.InventoryService, func(conn *grpc.ClientConn) error {
 		return f(inventoryv1.NewInventoryServiceClient(conn))
 	})
 }
@@ -176,15 +176,21 @@ func (b Both) inventory() Inventory {
 
 // dial runs f with a connection and a deadline.
 func dial(ctx context.Context, address string, timeout time.Duration, f func(context.Context, *grpc.ClientConn) error) error {
-	return connect(address, func(conn *grpc.ClientConn) error {
+	return withConnection(address, func(conn *grpc.ClientConn) error {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		return f(ctx, conn)
 	})
 }
 
-func connect(address string, f func(*grpc.ClientConn) error) error {
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+// largestAnswer is the largest answer that is taken: a page of 500 orders of 100 lines
+// each can have about 5 MB.
+const largestAnswer = 16 << 20
+
+// withConnection runs f with a connection.
+func withConnection(address string, f func(*grpc.ClientConn) error) error {
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(largestAnswer)))
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", address, err)
 	}

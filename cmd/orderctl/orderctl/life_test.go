@@ -2,6 +2,7 @@ package orderctl
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,7 +64,14 @@ func (s *services) ListOrders(_ context.Context, in *orderv1.ListOrdersRequest) 
 	next, err := s.page(in.GetPageToken())
 	o := anOrder()
 	o.OrderId = "order-of-page-" + in.GetPageToken()
-	return &orderv1.ListOrdersResponse{Orders: []*orderv1.Order{o}, NextPageToken: next}, err
+	resp := &orderv1.ListOrdersResponse{Orders: []*orderv1.Order{o}, NextPageToken: next}
+	if in.GetCustomerId() == "largest" {
+		for range 100 {
+			o.Lines = append(o.Lines, &orderv1.Line{Sku: strings.Repeat("x", 64), Quantity: 1e6, UnitPriceMinor: 1e12, Shortage: &orderv1.Shortage{Available: 1e6}})
+		}
+		resp.Orders = slices.Repeat(resp.Orders, largestPage)
+	}
+	return resp, err
 }
 
 func aPayment() *orderv1.Payment {
@@ -146,12 +154,12 @@ func TestRequestsAndTablesOfTheWholeLife(t *testing.T) {
 				CustomerId: "c", Statuses: []orderv1.OrderStatus{orderv1.OrderStatus_ORDER_STATUS_PLACED, orderv1.OrderStatus_ORDER_STATUS_RESERVED},
 				CreatedFrom: day, CreatedBefore: second, PageSize: 7, PageToken: "second",
 			},
-			[]string{"ORDER CUSTOMER STATUS STOCK TOTAL EXPIRES CREATED", "order-of-page-second CLOSED (OUT_OF_STOCK) - 1234 EUR"},
+			[]string{"ORDER CUSTOMER STATUS STOCK MINOR UNITS EXPIRES CREATED", "order-of-page-second CLOSED (OUT_OF_STOCK) - 1234 EUR"},
 		},
 		{[]string{"order", "list"}, &orderv1.ListOrdersRequest{}, []string{"order-of-page-"}},
 		{
 			[]string{"refund", "list"}, &orderv1.ListRefundsDueRequest{},
-			[]string{"PAYMENT ORDER AMOUNT REASON", "pay the-order 5 EUR ORDER_CLOSED - - -"},
+			[]string{"PAYMENT ORDER MINOR UNITS REASON", "pay the-order 5 EUR ORDER_CLOSED - - -"},
 		},
 		{
 			[]string{"refund", "resolve", "pay", "--refund-id=ref"},
@@ -229,6 +237,14 @@ func TestPagesOfAList(t *testing.T) {
 				t.Errorf("the first page fails: exit code %d, %s", code, stderr)
 			}
 		})
+	}
+}
+
+func TestTheLargestPageIsShown(t *testing.T) {
+	serve(t, &services{})
+	code, stdout, stderr := run(t, "order", "list", "--customer=largest", "--page-token=second", "--page-size=500")
+	if code != cli.ExitOK || strings.Count(stdout, "\n") != 1+largestPage {
+		t.Errorf("exit code %d, %s", code, stderr)
 	}
 }
 

@@ -74,7 +74,7 @@ func (t *table) order(o *orderv1.Order) {
 }
 
 func (t *table) orders(orders []*orderv1.Order) {
-	t.row("ORDER", "CUSTOMER", "STATUS", "STOCK", "TOTAL", "EXPIRES", "CREATED")
+	t.row("ORDER", "CUSTOMER", "STATUS", "STOCK", "MINOR UNITS", "EXPIRES", "CREATED")
 	for _, o := range orders {
 		t.row(o.GetOrderId(), o.GetCustomerId(), state(o.GetStatus(), o.GetCloseReason()), name(o.GetStockState(), "STOCK_STATE_"),
 			money(o.GetTotal()), expiry(o), moment(o.GetCreatedAt()))
@@ -96,7 +96,7 @@ func (t *table) redriven(results []*orderv1.RedriveResult) {
 }
 
 func (t *table) payments(payments []*orderv1.Payment) {
-	t.row("PAYMENT", "ORDER", "AMOUNT", "REASON", "RECORDED", "REFUND", "REFUNDED")
+	t.row("PAYMENT", "ORDER", "MINOR UNITS", "REASON", "RECORDED", "REFUND", "REFUNDED")
 	for _, p := range payments {
 		t.row(p.GetPaymentId(), p.GetOrderId(), money(p.GetAmount()), name(p.GetRefundReason(), "REFUND_REASON_"),
 			moment(p.GetRecordedAt()), orDash(p.GetRefundId()), moment(p.GetRefundedAt()))
