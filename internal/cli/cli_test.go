@@ -179,3 +179,19 @@ func TestVersion(t *testing.T) {
 		t.Errorf("got %v, %q", err, stdout.String())
 	}
 }
+
+func TestNegativeNumbersAreArguments(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"adjust apple -5 --reason x":   "adjust apple --reason x -- -5",
+		"adjust --reason=x -5":         "adjust --reason=x -- -5",
+		"pay x --amount -5":            "pay x --amount -5",
+		"adjust apple -- -5":           "adjust apple -- -5",
+		"clock advance -1m -o json":    "clock advance -1m -o json",
+		"adjust apple -99999999999999": "adjust apple -- -99999999999999",
+	} {
+		if got := strings.Join(negativeNumbersLast(strings.Fields(text)), " "); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
@@ -64,6 +66,17 @@ func (p Program) Parser(options ...kong.Option) (*kong.Kong, error) {
 	}, options...)...)
 }
 
+// Check says what is wrong with a command line, if anything is: for whoever documents
+// the commands.
+func (p Program) Check(args ...string) error {
+	parser, err := p.Parser()
+	if err != nil {
+		return err
+	}
+	_, err = parser.Parse(negativeNumbersLast(args))
+	return err
+}
+
 // exited is the panic by which kong's --help leaves the parser.
 type exited int
 
@@ -81,10 +94,36 @@ func (p Program) parse(args []string, out Output) (parsed *kong.Context, code in
 	if err != nil {
 		panic(err) // the grammar is part of the program
 	}
-	parsed, err = parser.Parse(args)
+	parsed, err = parser.Parse(negativeNumbersLast(args))
 	if err != nil {
 		fmt.Fprintf(out.Stderr, "%s: %s\nTry \"%s --help\".\n", p.Name, err, p.Name)
 		return nil, ExitUsage, true
 	}
 	return parsed, 0, false
+}
+
+// negativeNumbersLast moves arguments such as -5 behind a "--", where the parser does
+// not take them for flags: no flag of ours is a digit. What stands behind a --flag may
+// be its value, and stays; so does all of a command line with a "--" of its own.
+func negativeNumbersLast(args []string) []string {
+	var others, numbers []string
+	for i, arg := range args {
+		switch {
+		case arg == "--":
+			return args
+		case isNegativeNumber(arg) && (i == 0 || !strings.HasPrefix(args[i-1], "--") || strings.Contains(args[i-1], "=")):
+			numbers = append(numbers, arg)
+		default:
+			others = append(others, arg)
+		}
+	}
+	if numbers == nil {
+		return args
+	}
+	return append(append(others, "--"), numbers...)
+}
+
+func isNegativeNumber(arg string) bool {
+	_, err := strconv.ParseInt(arg, 10, 64)
+	return err == nil && strings.HasPrefix(arg, "-")
 }

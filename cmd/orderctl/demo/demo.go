@@ -29,8 +29,8 @@ const closeTimeout = 30 * time.Second
 
 // Commands are the forms of the story.
 type Commands struct {
-	Story Story `cmd:"" default:"withargs" help:"Tell it with everything in this process, nothing else needed."`
-	Real  Real  `cmd:"" help:"Tell it with the programs of both services, on a broker and databases that run."`
+	Story Story `cmd:"" default:"withargs" help:"Tell the story of an order with everything in this process; nothing else is needed."`
+	Real  Real  `cmd:"" help:"Tell the story with the programs of both services, on a broker and databases that run."`
 }
 
 // Logs says where the services log.
@@ -40,6 +40,14 @@ type Logs struct {
 
 // Story tells the story in this process.
 type Story struct{ Logs }
+
+// Help is more about it.
+func (Story) Help() string {
+	return `It takes less than a minute, and fails if a scene does not end as it should.
+
+  orderctl demo
+  orderctl demo story --logs ./demo-logs`
+}
 
 // Run is the command. The error says which scene failed, or which sum does not
 // hold.
@@ -65,6 +73,14 @@ type Real struct {
 	Logs
 	PaymentWindow time.Duration `default:"3s" help:"Payment window of the orders: must be one of the broker's delay levels."`
 	LongWindow    time.Duration `default:"1m" help:"Payment window of the orders that wait for a service to come back."`
+}
+
+// Help is more about it.
+func (Real) Help() string {
+	return `It migrates the databases, prepares the broker, and starts and stops the programs of
+"make build" itself.
+
+  orderctl demo real --order-database-url "mysql://me:pass@tcp(127.0.0.1:3306)/orders" --inventory-database-url "mysql://me:pass@tcp(127.0.0.1:3306)/inventory"`
 }
 
 // Run is the command. The error says which scene failed, or which sum does not

@@ -22,6 +22,14 @@ type BrokerCommand struct {
 // Validate checks the address; the embedded parts check themselves.
 func (c BrokerCommand) Validate() error { return checkBrokerListen("--listen", c.Listen) }
 
+// Help is more about it.
+func (BrokerCommand) Help() string {
+	return `For order-srv and inventory-srv, or any other client of RocketMQ 4 and 5 that speaks
+its remoting protocol. It listens at 127.0.0.1:9876 unless told otherwise; Ctrl-C ends it.
+
+  orderctl broker --data ./broker-data --control-listen 127.0.0.1:7000`
+}
+
 // Run is the command.
 func (c BrokerCommand) Run(ctx context.Context, out cli.Output) (err error) {
 	log := c.Logger(out.Stderr).With("service", "broker")

@@ -17,7 +17,7 @@ import (
 // "orderctl broker".
 type AdvanceCommand struct {
 	By      time.Duration `arg:"" help:"How far, such as 30m; 0s to 8784h."`
-	Control string        `default:"127.0.0.1:7000" placeholder:"HOST:PORT" help:"Its --control-listen."`
+	Control string        `default:"127.0.0.1:7000" placeholder:"HOST:PORT" help:"Where it takes the push: its --control-listen; ${default} if missing."`
 }
 
 // Validate checks the bounds.
@@ -26,6 +26,14 @@ func (c AdvanceCommand) Validate() error {
 		return fmt.Errorf("--control: %w", err)
 	}
 	return cli.CheckDuration("by", c.By, 0, maxAdvance)
+}
+
+// Help is more about it.
+func (AdvanceCommand) Help() string {
+	return `It prints the time that the clock shows then. What becomes due, such as the end of
+payment windows, happens in the moments after it.
+
+  orderctl clock advance 30m`
 }
 
 // Run is the command: it prints the time that the clock shows then.

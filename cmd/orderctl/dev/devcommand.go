@@ -38,6 +38,16 @@ func (c Command) Validate() error {
 	return errors.Join(checkBrokerListen("--broker-listen", c.BrokerListen), ControlFlags{c.ControlListen}.Validate())
 }
 
+// Help is more about it.
+func (Command) Help() string {
+	return `It says where each part listens: the broker at 127.0.0.1:9876, order-srv at 7001,
+inventory-srv at 7002, and what "orderctl clock" needs at 7000, unless told otherwise.
+The other commands look there by default. Ctrl-C ends it.
+
+  orderctl dev
+  orderctl dev --data ./dev-data --payment-window 1m`
+}
+
 // Run is the command: it returns when ctx has ended, or a service has failed.
 func (c Command) Run(ctx context.Context, out cli.Output) (err error) {
 	log := c.Logger(out.Stderr)

@@ -19,18 +19,33 @@ import (
 // Grammar is every command of orderctl.
 type Grammar struct {
 	Order struct {
-		Create CreateOrder `cmd:"" help:"Place an order."`
-		Get    GetOrder    `cmd:"" help:"Show an order as it is now."`
-		Pay    PayOrder    `cmd:"" help:"Record a payment of an order."`
-	} `cmd:"" help:"Place, show and pay orders."`
+		Create   CreateOrder   `cmd:"" help:"Place an order."`
+		Get      GetOrder      `cmd:"" help:"Show an order as it is now."`
+		List     ListOrders    `cmd:"" help:"List orders, the newest first."`
+		Watch    WatchOrder    `cmd:"" help:"Follow an order: a line for each change, until it has ended."`
+		Timeline OrderTimeline `cmd:"" help:"Show all that happened to an order, in both services."`
+		Pay      PayOrder      `cmd:"" help:"Record a payment of an order."`
+		Cancel   CancelOrder   `cmd:"" help:"Close an order that is not paid; its stock goes back."`
+		Extend   ExtendOrder   `cmd:"" help:"Give the customer a new payment window, counted from now."`
+		Exempt   ExemptOrder   `cmd:"" help:"Let an order wait for its payment without a time limit."`
+		Redrive  RedriveOrders `cmd:"" help:"Send the event of each order's present status again."`
+	} `cmd:"" help:"Place, show, pay and end orders."`
+
+	Refund struct {
+		List    ListRefunds   `cmd:"" help:"List the payments that have to be refunded, the oldest first."`
+		Resolve ResolveRefund `cmd:"" help:"Record that a payment was refunded."`
+	} `cmd:"" help:"Show and settle the refunds that are due."`
 
 	Stock struct {
-		Add AddStock `cmd:"" help:"Record a receipt of goods."`
-		Get GetStock `cmd:"" help:"Show the stock of SKUs."`
-	} `cmd:"" help:"Add and show stock."`
+		Add    AddStock    `cmd:"" help:"Record a receipt of goods."`
+		Adjust AdjustStock `cmd:"" help:"Correct what is available of a SKU, by a difference."`
+		Get    GetStock    `cmd:"" help:"Show the stock of SKUs."`
+		List   ListStock   `cmd:"" help:"List the stock of all SKUs, sorted by SKU."`
+	} `cmd:"" help:"Add, correct and show stock."`
 
 	Reservation struct {
-		Get GetReservation `cmd:"" help:"Show what inventory holds for an order."`
+		Get  GetReservation   `cmd:"" help:"Show what inventory holds for an order."`
+		List ListReservations `cmd:"" help:"List reservations, the newest first."`
 	} `cmd:"" help:"Show reservations."`
 
 	MQ struct {
@@ -40,12 +55,27 @@ type Grammar struct {
 	Dev    dev.Command       `cmd:"" help:"Run the broker and both services in this process, on SQLite."`
 	Broker dev.BrokerCommand `cmd:"" help:"Run the embedded broker alone: RocketMQ's wire protocol without a JVM."`
 	Clock  struct {
-		Advance dev.AdvanceCommand `cmd:"" help:"Push the clock forward; what is due by then happens."`
+		Advance dev.AdvanceCommand `cmd:"" help:"Push the clock of \"orderctl dev\" or \"orderctl broker\" forward."`
 	} `cmd:"" help:"Push the clock of \"orderctl dev\" or \"orderctl broker\"."`
 
 	Demo demo.Commands `cmd:"" help:"Tell the story of an order."`
 
 	Version cli.Version `cmd:"" help:"Print the version."`
+}
+
+// Help is what a new user should know first.
+func (Grammar) Help() string {
+	return `Everything can be tried on this machine, without any other service:
+
+  orderctl dev &
+  orderctl stock add apple 10
+  orderctl order create --customer ann --currency EUR --line apple:2:150 --wait
+  orderctl order list
+  orderctl clock advance 30m
+
+Answers go to stdout, as tables or with -o json as JSON; remarks, ids that were made, and
+errors go to stderr. The exit code is 0 if all went well, 1 if it did not, and 2 if the command
+line is wrong. A flag whose help names a $VARIABLE can be given in the environment instead.`
 }
 
 // Program is orderctl.
@@ -72,7 +102,7 @@ func (v View) Validate() error {
 
 // Orders says where order-srv is.
 type Orders struct {
-	OrderService string `default:"127.0.0.1:7001" placeholder:"HOST:PORT" help:"Address of order-srv."`
+	OrderService string `default:"127.0.0.1:7001" placeholder:"HOST:PORT" help:"Address of order-srv; ${default} if missing."`
 	View
 }
 
@@ -91,9 +121,16 @@ func (o Orders) call(ctx context.Context, f func(context.Context, orderv1.OrderS
 	})
 }
 
+// calls runs f with a client for many calls, whose deadlines are f's business.
+func (o Orders) calls(f func(orderv1.OrderServiceClient) error) error {
+	return withConnection(o.OrderService, func(conn *grpc.ClientConn) error {
+		return f(orderv1.NewOrderServiceClient(conn))
+	})
+}
+
 // Inventory says where inventory-srv is.
 type Inventory struct {
-	InventoryService string `default:"127.0.0.1:7002" placeholder:"HOST:PORT" help:"Address of inventory-srv."`
+	InventoryService string `default:"127.0.0.1:7002" placeholder:"HOST:PORT" help:"Address of inventory-srv; ${default} if missing."`
 	View
 }
 
@@ -112,13 +149,51 @@ func (i Inventory) call(ctx context.Context, f func(context.Context, inventoryv1
 	})
 }
 
-func dial(ctx context.Context, address string, timeout time.Duration, f func(context.Context, *grpc.ClientConn) error) (err error) {
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+// calls runs f with a client for many calls, whose deadlines are f's business.
+func (i Inventory) calls(f func(inventoryv1.InventoryServiceClient) error) error {
+	return withConnection(i.InventoryService, func(conn *grpc.ClientConn) error {
+		return f(inventoryv1.NewInventoryServiceClient(conn))
+	})
+}
+
+// Both says where both services are.
+type Both struct {
+	Orders
+	InventoryService string `default:"127.0.0.1:7002" placeholder:"HOST:PORT" help:"Address of inventory-srv; ${default} if missing."`
+}
+
+// Validate checks the addresses.
+func (b Both) Validate() error {
+	if err := b.inventory().Validate(); err != nil {
+		return err
+	}
+	return b.Orders.Validate()
+}
+
+func (b Both) inventory() Inventory {
+	return Inventory{InventoryService: b.InventoryService, View: b.View}
+}
+
+// dial runs f with a connection and a deadline.
+func dial(ctx context.Context, address string, timeout time.Duration, f func(context.Context, *grpc.ClientConn) error) error {
+	return withConnection(address, func(conn *grpc.ClientConn) error {
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		return f(ctx, conn)
+	})
+}
+
+// largestAnswer is the largest answer that is taken: a page of 500 orders of 100 lines
+// each can have about 5 MB.
+const largestAnswer = 16 << 20
+
+// withConnection runs f with a connection.
+func withConnection(address string, f func(*grpc.ClientConn) error) error {
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(largestAnswer)))
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", address, err)
 	}
 	defer func() { _ = conn.Close() }() // everything has been answered
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	return f(ctx, conn)
+	return f(conn)
 }

@@ -22,6 +22,13 @@ type InitMQ struct {
 	cli.Wait
 }
 
+// Help is more about it.
+func (InitMQ) Help() string {
+	return `What is there already is left alone; what is there with another type is an error.
+
+  orderctl mq init --name-servers mq1:9876,mq2:9876 --wait 1m`
+}
+
 // Validate checks the bounds.
 func (c InitMQ) Validate() error {
 	if c.Queues < 1 || c.Queues > 1024 {

@@ -22,6 +22,17 @@ type CreateOrder struct {
 	Line     []Line         `env:"-" required:"" sep:"none" placeholder:"SKU:QUANTITY:PRICE" help:"A line, with the price of one unit in minor units (cents). Can be repeated."`
 	Key      string         `env:"-" help:"Idempotency key; a call that is repeated with it gives the first answer. Made and printed if missing."`
 	Window   *time.Duration `env:"-" placeholder:"DURATION" help:"How long the customer has to pay, as the broker can deliver it (such as 30m). The service's default if missing."`
+	Wait     bool           `env:"-" help:"Answer when the stock is reserved or refused; with the order as it is then if that takes longer than --timeout."`
+}
+
+// Help is more about it.
+func (CreateOrder) Help() string {
+	return `The order is committed when the answer comes; its stock is reserved in the moments
+after that, also if inventory-srv is down now. With --wait the answer says how that ended.
+
+Two apples at 1.50 EUR and a pear at 0.80 EUR, to be paid within 30 minutes:
+
+  orderctl order create --customer ann --currency EUR --line apple:2:150 --line pear:1:80 --window 30m --wait`
 }
 
 // Line is SKU:QUANTITY:PRICE on the command line.
@@ -52,7 +63,7 @@ func (l *Line) UnmarshalText(text []byte) error {
 // Run is the command.
 func (c CreateOrder) Run(ctx context.Context, out cli.Output) error {
 	req := &orderv1.CreateOrderRequest{
-		IdempotencyKey: orNew(c.Key, "idempotency key", out), CustomerId: c.Customer, CurrencyCode: c.Currency,
+		IdempotencyKey: orNew(c.Key, "idempotency key", out), CustomerId: c.Customer, CurrencyCode: c.Currency, WaitForStock: c.Wait,
 	}
 	for _, l := range c.Line {
 		req.Lines = append(req.Lines, &orderv1.OrderLine{Sku: l.SKU, Quantity: l.Quantity, UnitPriceMinor: l.Price})
@@ -86,6 +97,11 @@ type GetOrder struct {
 	OrderID string `arg:"" help:"The order."`
 }
 
+// Help is more about it.
+func (GetOrder) Help() string {
+	return `  orderctl order get 01a1fd7d-c416-767a-b6d3-dd402129614f -o json`
+}
+
 // Run is the command.
 func (c GetOrder) Run(ctx context.Context, out cli.Output) error {
 	return c.call(ctx, func(ctx context.Context, orders orderv1.OrderServiceClient) error {
@@ -104,6 +120,15 @@ type PayOrder struct {
 	PaymentID string `env:"-" help:"The provider's id of the payment; a repeated call with it gives the first answer. Made and printed if missing."`
 	Amount    *int64 `env:"-" placeholder:"MINOR" help:"What was paid, in minor units (cents). The order's total if missing."`
 	Currency  string `env:"-" placeholder:"EUR" help:"ISO 4217 code of the amount. The order's if missing."`
+}
+
+// Help is more about it.
+func (PayOrder) Help() string {
+	return `The payment has happened at the payment provider already. One that cannot pay for
+the order, because it came too late for example, is recorded as a refund due.
+
+  orderctl order pay 01a1fd7d-c416-767a-b6d3-dd402129614f --payment-id pay-4711
+  orderctl order pay 01a1fd7d-c416-767a-b6d3-dd402129614f --payment-id pay-4711 --amount 380 --currency EUR`
 }
 
 // Run is the command.

@@ -29,9 +29,11 @@ import (
 // with one order, stock or reservation.
 type services struct {
 	orderv1.UnimplementedOrderServiceServer
+	orderv1.UnimplementedAuditServiceServer
 	inventoryv1.UnimplementedInventoryServiceServer
-	err  error
-	last proto.Message
+	err   error
+	last  proto.Message
+	watch func(*orderv1.WatchOrderRequest, grpc.ServerStreamingServer[orderv1.WatchOrderResponse]) error
 }
 
 func anOrder() *orderv1.Order {
@@ -91,6 +93,7 @@ func serve(t *testing.T, s *services) {
 	}
 	server := grpc.NewServer()
 	orderv1.RegisterOrderServiceServer(server, s)
+	orderv1.RegisterAuditServiceServer(server, s)
 	inventoryv1.RegisterInventoryServiceServer(server, s)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -111,12 +114,36 @@ func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), err.String()
 }
 
+// call is a command line, what it asks for and what it shows.
+type call struct {
+	args []string
+	want proto.Message // the request
+	show []string      // what stands in the table, blanks squeezed
+}
+
+func (c call) check(t *testing.T) {
+	s := &services{}
+	serve(t, s)
+	code, stdout, stderr := run(t, c.args...)
+	if code != cli.ExitOK {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	if diff := cmp.Diff(c.want, s.last, protocmp.Transform()); diff != "" {
+		t.Errorf("request (-want +got):\n%s", diff)
+	}
+	table := squeeze(stdout)
+	for _, text := range c.show {
+		if !strings.Contains(table, text) {
+			t.Errorf("%q is not in\n%s", text, stdout)
+		}
+	}
+}
+
+// squeeze makes one blank of many.
+func squeeze(text string) string { return regexp.MustCompile(` +`).ReplaceAllString(text, " ") }
+
 func TestRequestsAndTables(t *testing.T) {
-	tests := []struct {
-		args []string
-		want proto.Message // the request
-		show []string      // what stands in the table, blanks squeezed
-	}{
+	for _, c := range []call{
 		{
 			[]string{
 				"order", "create", "--customer=c", "--currency=EUR", "--line=a:1:250", "--line", "x:y:2:0",
@@ -154,26 +181,8 @@ func TestRequestsAndTables(t *testing.T) {
 			[]string{"reservation", "get", "the-order"},
 			&inventoryv1.GetReservationRequest{OrderId: "the-order"}, []string{"status REJECTED", "a 9 only 3 available"},
 		},
-	}
-	blanks := regexp.MustCompile(` +`)
-	for _, test := range tests {
-		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
-			s := &services{}
-			serve(t, s)
-			code, stdout, stderr := run(t, test.args...)
-			if code != cli.ExitOK {
-				t.Fatalf("exit code %d: %s", code, stderr)
-			}
-			if diff := cmp.Diff(test.want, s.last, protocmp.Transform()); diff != "" {
-				t.Errorf("request (-want +got):\n%s", diff)
-			}
-			table := blanks.ReplaceAllString(stdout, " ")
-			for _, text := range test.show {
-				if !strings.Contains(table, text) {
-					t.Errorf("%q is not in\n%s", text, stdout)
-				}
-			}
-		})
+	} {
+		t.Run(strings.Join(c.args, " "), c.check)
 	}
 }
 
@@ -233,6 +242,21 @@ func TestUsageErrors(t *testing.T) {
 		{"order", "get", "x", "--output=xml"},
 		{"stock", "get", "a", "--inventory-service=:1"},
 		{"stock", "add", "a", "many"},
+		{"order", "extend", "x"},
+		{"order", "extend", "x", "--window=soon"},
+		{"order", "exempt", "x"},
+		{"order", "redrive"},
+		{"order", "list", "--status=LOST"},
+		{"order", "list", "--status=UNSPECIFIED"},
+		{"order", "list", "--from=yesterday"},
+		{"order", "list", "--page-size=many"},
+		{"order", "watch", "x", "--after-version=one"},
+		{"order", "timeline", "x", "--inventory-service=nowhere"},
+		{"order", "timeline", "x", "--order-service=nowhere"},
+		{"refund", "resolve", "p"},
+		{"reservation", "list", "--status=PAID"},
+		{"stock", "adjust", "a", "-1"},
+		{"stock", "adjust", "a", "--reason=r"},
 		{"mq", "init", "--queues=0"},
 		{"mq", "init", "--wait=-1s"},
 		{"mq", "init", "--topic-prefix=a%b"},

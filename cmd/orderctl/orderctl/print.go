@@ -25,6 +25,11 @@ func (v View) show(out cli.Output, answer proto.Message, draw func(t *table)) er
 		_, err = fmt.Fprintln(out.Stdout, string(text))
 		return err
 	}
+	return drawTable(out, draw)
+}
+
+// drawTable writes the table that draw draws.
+func drawTable(out cli.Output, draw func(t *table)) error {
 	t := &table{tabwriter.NewWriter(out.Stdout, 0, 0, 2, ' ', 0)}
 	draw(t)
 	return t.w.Flush()
@@ -45,16 +50,15 @@ func (t *table) row(cells ...any) {
 func (t *table) gap() { fmt.Fprintln(t.w) }
 
 func (t *table) order(o *orderv1.Order) {
-	state := name(o.GetStatus(), "ORDER_STATUS_")
-	if o.GetStatus() == orderv1.OrderStatus_ORDER_STATUS_CLOSED {
-		state += " (" + name(o.GetCloseReason(), "CLOSE_REASON_") + ")"
-	}
 	t.row("order", o.GetOrderId())
 	t.row("customer", o.GetCustomerId())
-	t.row("status", state)
+	t.row("status", state(o.GetStatus(), o.GetCloseReason()))
+	if o.GetCancelReason() != "" {
+		t.row("cancelled", o.GetCancelReason())
+	}
 	t.row("stock", name(o.GetStockState(), "STOCK_STATE_"))
-	t.row("total", fmt.Sprintf("%d %s (minor units)", o.GetTotal().GetMinorUnits(), o.GetTotal().GetCurrencyCode()))
-	t.row("expires", moment(o.GetExpiresAt()))
+	t.row("total", money(o.GetTotal())+" (minor units)")
+	t.row("expires", expiry(o))
 	t.row("created", moment(o.GetCreatedAt()))
 	t.row("updated", moment(o.GetUpdatedAt()))
 	t.row("version", o.GetVersion())
@@ -66,6 +70,36 @@ func (t *table) order(o *orderv1.Order) {
 			short = shortage(s.GetUnknownSku(), s.GetAvailable())
 		}
 		t.row(l.GetSku(), l.GetQuantity(), l.GetUnitPriceMinor(), short)
+	}
+}
+
+func (t *table) orders(orders []*orderv1.Order) {
+	t.row("ORDER", "CUSTOMER", "STATUS", "STOCK", "MINOR UNITS", "EXPIRES", "CREATED")
+	for _, o := range orders {
+		t.row(o.GetOrderId(), o.GetCustomerId(), state(o.GetStatus(), o.GetCloseReason()), name(o.GetStockState(), "STOCK_STATE_"),
+			money(o.GetTotal()), expiry(o), moment(o.GetCreatedAt()))
+	}
+}
+
+func (t *table) timeline(all []happening) {
+	t.row("TIME", "WHERE", "WHAT", "WHO", "MESSAGE", "DETAIL")
+	for _, h := range all {
+		t.row(h.at.Local().Format("2006-01-02T15:04:05.000Z07:00"), h.where, h.what, h.who, orDash(h.mail), strings.Join(strings.Fields(h.detail), " ")) // on one line
+	}
+}
+
+func (t *table) redriven(results []*orderv1.RedriveResult) {
+	t.row("ORDER", "ACTION")
+	for _, r := range results {
+		t.row(r.GetOrderId(), name(r.GetAction(), "REDRIVE_ACTION_"))
+	}
+}
+
+func (t *table) payments(payments []*orderv1.Payment) {
+	t.row("PAYMENT", "ORDER", "MINOR UNITS", "REASON", "RECORDED", "REFUND", "REFUNDED")
+	for _, p := range payments {
+		t.row(p.GetPaymentId(), p.GetOrderId(), money(p.GetAmount()), name(p.GetRefundReason(), "REFUND_REASON_"),
+			moment(p.GetRecordedAt()), orDash(p.GetRefundId()), moment(p.GetRefundedAt()))
 	}
 }
 
@@ -87,6 +121,7 @@ func (t *table) stocks(stocks ...*inventoryv1.Stock) {
 
 func (t *table) reservation(r *inventoryv1.Reservation) {
 	t.row("order", r.GetOrderId())
+	t.row("customer", orDash(r.GetCustomerId()))
 	t.row("status", name(r.GetStatus(), "RESERVATION_STATUS_"))
 	t.row("expires", moment(r.GetExpiresAt()))
 	t.row("created", moment(r.GetCreatedAt()))
@@ -103,11 +138,54 @@ func (t *table) reservation(r *inventoryv1.Reservation) {
 	}
 }
 
+func (t *table) reservations(reservations []*inventoryv1.Reservation) {
+	t.row("ORDER", "CUSTOMER", "STATUS", "LINES", "EXPIRES", "CREATED", "UPDATED")
+	for _, r := range reservations {
+		t.row(r.GetOrderId(), orDash(r.GetCustomerId()), name(r.GetStatus(), "RESERVATION_STATUS_"), len(r.GetLines()),
+			moment(r.GetExpiresAt()), moment(r.GetCreatedAt()), moment(r.GetUpdatedAt()))
+	}
+}
+
 func shortage(unknown bool, available int64) string {
 	if unknown {
 		return "unknown SKU"
 	}
 	return fmt.Sprintf("only %d available", available)
+}
+
+// state is where an order stands, and why if it is closed.
+func state(status orderv1.OrderStatus, reason orderv1.CloseReason) string {
+	text := name(status, "ORDER_STATUS_")
+	if status == orderv1.OrderStatus_ORDER_STATUS_CLOSED {
+		text += " (" + name(reason, "CLOSE_REASON_") + ")"
+	}
+	return text
+}
+
+// money is an amount in minor units.
+func money(m *orderv1.Money) string {
+	return fmt.Sprintf("%d %s", m.GetMinorUnits(), m.GetCurrencyCode())
+}
+
+// expiry is when the order's payment window ends.
+func expiry(o *orderv1.Order) string {
+	if o.GetTimeoutExempt() {
+		return "never"
+	}
+	return moment(o.GetExpiresAt())
+}
+
+// orDash keeps a cell from being empty.
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+// words is an enum value as people say it; "-" if it is not set.
+func words(value fmt.Stringer, prefix string) string {
+	return strings.ToLower(strings.ReplaceAll(name(value, prefix), "_", " "))
 }
 
 // name is an enum value without its prefix; "-" if it is not set.

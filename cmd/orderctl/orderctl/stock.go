@@ -15,6 +15,11 @@ type AddStock struct {
 	Receipt  string `env:"-" help:"Id of the receipt, which counts once however often it is sent. Made and printed if missing."`
 }
 
+// Help is more about it.
+func (AddStock) Help() string {
+	return `  orderctl stock add apple 10 --receipt delivery-4711`
+}
+
 // Run is the command.
 func (c AddStock) Run(ctx context.Context, out cli.Output) error {
 	req := &inventoryv1.AddStockRequest{ReceiptId: orNew(c.Receipt, "receipt id", out), Sku: c.SKU, Quantity: c.Quantity}
@@ -33,6 +38,11 @@ type GetStock struct {
 	SKUs []string `arg:"" name:"sku" help:"The stock keeping units."`
 }
 
+// Help is more about it.
+func (GetStock) Help() string {
+	return `  orderctl stock get apple pear`
+}
+
 // Run is the command.
 func (c GetStock) Run(ctx context.Context, out cli.Output) error {
 	return c.call(ctx, func(ctx context.Context, inventory inventoryv1.InventoryServiceClient) error {
@@ -44,19 +54,58 @@ func (c GetStock) Run(ctx context.Context, out cli.Output) error {
 	})
 }
 
-// GetReservation shows the reservation of an order.
-type GetReservation struct {
+// AdjustStock corrects the stock of a SKU.
+type AdjustStock struct {
 	Inventory
-	OrderID string `arg:"" help:"The order."`
+	SKU          string `arg:"" name:"sku" help:"The stock keeping unit."`
+	Difference   int64  `arg:"" help:"How many units more are available, or less if negative."`
+	Reason       string `env:"-" required:"" help:"Why, for those who read the books."`
+	AdjustmentID string `env:"-" placeholder:"ID" help:"Id of the adjustment, which counts once however often it is sent. Made and printed if missing."`
+}
+
+// Help is more about it.
+func (AdjustStock) Help() string {
+	return `What is reserved or sold cannot be adjusted.
+
+  orderctl stock adjust apple -3 --reason "fell off the truck"
+  orderctl stock adjust apple 1 --reason "found in a count"`
 }
 
 // Run is the command.
-func (c GetReservation) Run(ctx context.Context, out cli.Output) error {
+func (c AdjustStock) Run(ctx context.Context, out cli.Output) error {
+	req := &inventoryv1.AdjustStockRequest{
+		AdjustmentId: orNew(c.AdjustmentID, "adjustment id", out), Sku: c.SKU, Difference: c.Difference, Reason: c.Reason,
+	}
 	return c.call(ctx, func(ctx context.Context, inventory inventoryv1.InventoryServiceClient) error {
-		resp, err := inventory.GetReservation(ctx, &inventoryv1.GetReservationRequest{OrderId: c.OrderID})
+		resp, err := inventory.AdjustStock(ctx, req)
 		if err != nil {
 			return err
 		}
-		return c.show(out, resp, func(t *table) { t.reservation(resp.GetReservation()) })
+		return c.show(out, resp, func(t *table) { t.stocks(resp.GetStock()) })
+	})
+}
+
+// ListStock lists the stock of all SKUs.
+type ListStock struct {
+	Inventory
+	Prefix string `env:"-" help:"Only SKUs that begin with this."`
+	Pages
+}
+
+// Help is more about it.
+func (ListStock) Help() string {
+	return `  orderctl stock list --prefix shoe- --all`
+}
+
+// Run is the command.
+func (c ListStock) Run(ctx context.Context, out cli.Output) error {
+	return c.calls(func(inventory inventoryv1.InventoryServiceClient) error {
+		return c.each(ctx, c.Timeout, out, func(ctx context.Context, size int32, token string) (string, error) {
+			resp, err := inventory.ListStock(ctx, &inventoryv1.ListStockRequest{SkuPrefix: c.Prefix, PageSize: size, PageToken: token})
+			if err != nil {
+				return "", err
+			}
+			return resp.GetNextPageToken(), c.show(out, resp, func(t *table) { t.stocks(resp.GetStocks()...) })
+		})
 	})
 }
