@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
@@ -213,15 +211,9 @@ func (c *Consumer) park(ctx context.Context, m message.Message, why *message.Per
 	if c.sub.Parker == nil {
 		return fmt.Errorf("group %s has nowhere to park messages: %w", c.sub.Group, why)
 	}
-	id := strings.Join(m.Keys, " ")
-	if id == "" {
-		// Message ids repeat: a hash of the body keeps two messages apart, which would
-		// otherwise be one to the parker.
-		hash := fnv.New32a()
-		_, _ = hash.Write(m.Body)
-		id = fmt.Sprintf("message %s/%08x", m.ID, hash.Sum32())
-	}
-	return c.sub.Parker.Park(ctx, message.Parked{Group: c.sub.Group, OrderID: id, Message: m, Reason: why.Reason, Detail: why.Error()})
+	return c.sub.Parker.Park(ctx, message.Parked{
+		Group: c.sub.Group, OrderID: m.Subject(), Message: m, Reason: why.Reason, Detail: why.Error(),
+	})
 }
 
 // Stop lets running handlers finish until ctx ends, takes the consumer out of
