@@ -70,7 +70,13 @@ func NewConsumer(c Client, s Subscription) *Consumer {
 // subscription contradicts itself or the broker cannot parse its filter, which no
 // waiting mends.
 func (c *Consumer) Start(ctx context.Context) error {
-	return c.client.untilStarted(ctx, "consumer "+c.sub.Group, c.startOnce)
+	return c.client.untilStarted(ctx, "consumer "+c.sub.Group, c.startOnce, c.topicIsLate)
+}
+
+// topicIsLate tells whether all that is missing is a topic that may be.
+func (c *Consumer) topicIsLate(err error) bool {
+	var missing *NotFoundError
+	return c.sub.LateTopic && errors.As(err, &missing) && missing.Kind == KindTopic
 }
 
 // startOnce makes a new client each time: one that failed to start is dead.
@@ -105,7 +111,11 @@ func (c *Consumer) check(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := errors.Join(c.admin.CheckTopic(ctx, c.sub.Topic), c.admin.CheckGroup(ctx, c.sub.Group)); err != nil {
+	topic, group := c.admin.CheckTopic(ctx, c.sub.Topic), c.admin.CheckGroup(ctx, c.sub.Group)
+	if c.sub.LateTopic && group != nil {
+		return group // which nobody makes later: that is worth a word
+	}
+	if err := errors.Join(topic, group); err != nil {
 		return err
 	}
 	if c.sub.Filter == "" {
