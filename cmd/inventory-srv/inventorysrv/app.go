@@ -14,6 +14,7 @@ import (
 
 	inventoryv1 "orderflow/api/proto/inventory/v1"
 	orderv1 "orderflow/api/proto/order/v1"
+	parkedv1 "orderflow/api/proto/parked/v1"
 	"orderflow/internal/assembly"
 	"orderflow/internal/crashpoint"
 	"orderflow/internal/database"
@@ -22,6 +23,7 @@ import (
 	"orderflow/internal/lifecycle"
 	"orderflow/internal/mq"
 	"orderflow/internal/mq/message"
+	"orderflow/internal/parking"
 	"orderflow/internal/server"
 	"orderflow/migrations"
 )
@@ -112,8 +114,29 @@ func newConsumers(c Config, client mq.Client, n event.Names, s *inventory.Servic
 	}
 }
 
+// drains are the consumers of what the broker gives up: dead letters of both groups.
+type drains []lifecycle.Part
+
+func newDrains(client mq.Client, n event.Names, parked message.Parker) drains {
+	return drains{
+		assembly.NewDeadLetters(client, n.DrainInventoryOrderEvents, n.InventoryOrderEvents, parked),
+		assembly.NewDeadLetters(client, n.DrainInventoryOrderTimeouts, n.InventoryOrderTimeouts, parked),
+	}
+}
+
+// newReplays says how parked messages are handled once more.
+func newReplays(s *inventory.Service, orders orderv1.OrderServiceClient) parking.Replays {
+	return s.Replays(orders)
+}
+
+// newKeepTopology makes the task that makes topics again which the broker has lost.
+func newKeepTopology(c Config, host assembly.Host, admin *mq.Admin, names event.Names) lifecycle.Task {
+	return assembly.KeepTopology(admin, names, assembly.Queues(c.TopicQueues), assembly.KeepInterval, host.Log)
+}
+
 func newPlan(
 	c Config, host assembly.Host, db *database.DB, names event.Names, stockEvents *mq.Producer, both consumers,
+	drains drains, keep lifecycle.Task,
 ) *lifecycle.Plan {
 	return &lifecycle.Plan{
 		Log: host.Log, DrainTimeout: c.DrainTimeout,
@@ -123,11 +146,14 @@ func newPlan(
 			{Name: "consumer " + names.InventoryOrderEvents, Client: both.orderEvents},
 			{Name: "consumer " + names.InventoryOrderTimeouts, Client: both.orderTimeouts},
 		},
+		Background: drains,
+		Tasks:      []lifecycle.Task{keep},
 	}
 }
 
-func newRegister(store *inventory.Store, host assembly.Host) func(grpc.ServiceRegistrar) {
+func newRegister(store *inventory.Store, host assembly.Host, parked *parking.Keeper) func(grpc.ServiceRegistrar) {
 	return func(r grpc.ServiceRegistrar) {
+		parkedv1.RegisterParkedServiceServer(r, parking.NewGRPC(parked))
 		inventoryv1.RegisterInventoryServiceServer(r, inventory.NewGRPC(store, host.Log))
 	}
 }

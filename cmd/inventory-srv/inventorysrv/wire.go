@@ -11,6 +11,7 @@ import (
 	"orderflow/internal/assembly"
 	"orderflow/internal/inventory"
 	"orderflow/internal/mq"
+	"orderflow/internal/parking"
 	"orderflow/internal/telemetry"
 )
 
@@ -26,9 +27,10 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		wire.Bind(new(prometheus.Registerer), new(*prometheus.Registry)),
 
 		assembly.OpenDatabase, inventory.NewStore, assembly.NewParker,
+		parking.NewStore, assembly.NewKeeper, newReplays,
 
 		mq.NewMetrics, assembly.NewMQClient, assembly.NewAdmin,
-		newStockEvents, newConsumers, newOrders,
+		newStockEvents, newConsumers, newOrders, newDrains, newKeepTopology,
 
 		newService, newRegister,
 		newPlan, assembly.NewReadiness, assembly.NewServer, newApp,

@@ -11,6 +11,7 @@ import (
 	"orderflow/internal/assembly"
 	"orderflow/internal/inventory"
 	"orderflow/internal/mq"
+	"orderflow/internal/parking"
 	"orderflow/internal/telemetry"
 )
 
@@ -43,7 +44,8 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		cleanup()
 		return nil, nil, err
 	}
-	parker := assembly.NewParker(db, clock, metrics)
+	parkingStore := parking.NewStore(db, clock)
+	parker := assembly.NewParker(parkingStore, metrics)
 	point, err := newPoint(c)
 	if err != nil {
 		cleanup3()
@@ -53,9 +55,13 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	}
 	inventoryService := newService(host, names, store, orderServiceClient, producer, parker, point)
 	inventorysrvConsumers := newConsumers(c, client, names, inventoryService, parker)
-	plan := newPlan(c, host, db, names, producer, inventorysrvConsumers)
+	inventorysrvDrains := newDrains(client, names, parker)
+	task := newKeepTopology(c, host, admin, names)
+	plan := newPlan(c, host, db, names, producer, inventorysrvConsumers, inventorysrvDrains, task)
 	readiness := assembly.NewReadiness(host, db, admin, names, groups, plan)
-	v := newRegister(store, host)
+	replays := newReplays(inventoryService, orderServiceClient)
+	keeper := assembly.NewKeeper(parkingStore, parker, replays, host)
+	v := newRegister(store, host, keeper)
 	server, cleanup4, err := assembly.NewServer(ctx, config, host, tracerProvider, registry, readiness, v)
 	if err != nil {
 		cleanup3()
