@@ -3,7 +3,6 @@ package dev
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -111,17 +110,7 @@ func TestWipedBrokerIsUsedAgainWithoutARestart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			s, err := Start(ctx, Options{Temp: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				if err := s.Close(context.Background()); err != nil {
-					t.Error(err)
-				}
-			})
+			s := running(t)
 			shop := open(t, s)
 			shop.reserved("before-")
 			wipe(t, s)
