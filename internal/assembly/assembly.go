@@ -56,8 +56,31 @@ func OpenDatabase(c cli.Database, registry *prometheus.Registry) (*database.DB, 
 }
 
 // NewParker makes the store of what could not be handled, which also counts it.
-func NewParker(db *database.DB, clk clock.Clock, metrics *mq.Metrics) message.Parker {
-	return metrics.CountParked(parking.NewStore(db, clk))
+func NewParker(store *parking.Store, metrics *mq.Metrics) message.Parker {
+	return metrics.CountParked(store)
+}
+
+// NewKeeper makes what looks after parked messages.
+func NewKeeper(store *parking.Store, parker message.Parker, replays parking.Replays, host Host) *parking.Keeper {
+	return parking.NewKeeper(store, parker, replays, host.Log)
+}
+
+// NewDeadLetters makes the consumer that parks the dead letters of a group. They are
+// few, and a part of the broker that is not there as a rule.
+func NewDeadLetters(client mq.Client, drain, group string, parker message.Parker) lifecycle.Part {
+	return newDrain(client, drain, mq.DeadLetterTopic(group), parking.DeadLetters(group, parker), parker)
+}
+
+// NewHalfMessages makes the consumer that parks the half messages of a producer group
+// that nobody decided about.
+func NewHalfMessages(client mq.Client, drain, group string, parker message.Parker) lifecycle.Part {
+	return newDrain(client, drain, mq.DiscardedTopic, parking.HalfMessages(group, parker), parker)
+}
+
+func newDrain(client mq.Client, group, topic string, handler message.Handler, parker message.Parker) lifecycle.Part {
+	return lifecycle.Part{Name: "drain " + group, Client: mq.NewConsumer(client, mq.Subscription{
+		Group: group, Topic: topic, LateTopic: true, Ordered: true, Handler: handler, Parker: parker,
+	})}
 }
 
 // NewAdmin makes the client that asks the broker about topics and groups.

@@ -155,6 +155,19 @@ func (c Consumers) Validate() error {
 	return CheckDuration("--handler-timeout", c.HandlerTimeout, time.Second, 5*time.Minute)
 }
 
+// Topology says how topics are made again that the broker has lost.
+type Topology struct {
+	TopicQueues int `default:"4" help:"Queues per topic that is made again after the broker has lost its store, 1 to 1024; as \"orderctl mq init --queues\"."`
+}
+
+// Validate checks the bounds.
+func (t Topology) Validate() error {
+	if t.TopicQueues < 1 || t.TopicQueues > 1024 {
+		return fmt.Errorf("--topic-queues: must be 1 to 1024, is %d", t.TopicQueues)
+	}
+	return nil
+}
+
 // Sweeper says how a service looks for what was left undone.
 type Sweeper struct {
 	SweepInterval time.Duration `default:"5s" help:"How often the sweeper looks for what was left undone, 10ms to 1h."`

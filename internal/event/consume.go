@@ -2,12 +2,7 @@ package event
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"hash/fnv"
-	"maps"
-	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -50,32 +45,15 @@ func Each[E proto.Message](
 		if permanent == nil {
 			continue
 		}
-		if err := parker.Park(ctx, parked(group, m, i, item, permanent)); err != nil {
+		if err := parker.Park(ctx, parked(group, m, i, len(items), item, permanent)); err != nil {
 			again = append(again, err)
 		}
 	}
 	return errors.Join(again...)
 }
 
-// parked is the i-th event as a message of its own, ready to be replayed. One
-// that does not even say which order it is about is known by its message, its
-// place in it, and a hash of itself: message ids repeat.
-func parked[E proto.Message](group string, m message.Message, i int, item Item[E], why *message.PermanentError) message.Parked {
-	id := item.OrderID
-	if id == "" {
-		hash := fnv.New32a()
-		_, _ = hash.Write(item.Raw)
-		id = fmt.Sprintf("%s/%d/%08x", m.ID, i, hash.Sum32())
-	}
-	alone := m
-	alone.Keys = []string{id}
-	var frame map[string]json.RawMessage
-	if json.Unmarshal(m.Body, &frame) == nil && frame != nil {
-		maps.DeleteFunc(frame, func(name string, _ json.RawMessage) bool { return strings.EqualFold(name, "events") })
-		frame["events"] = append(append([]byte{'['}, item.Raw...), ']')
-		if body, err := json.Marshal(frame); err == nil {
-			alone.Body = body
-		}
-	}
-	return message.Parked{Group: group, OrderID: id, Message: alone, Reason: why.Reason, Detail: why.Error()}
+// parked is the i-th event as a message of its own, ready to be replayed.
+func parked[E proto.Message](group string, m message.Message, i, n int, item Item[E], why *message.PermanentError) message.Parked {
+	id := subject(m, i, n, item.OrderID, item.Raw)
+	return message.Parked{Group: group, OrderID: id, Message: alone(m, id, item.Raw), Reason: why.Reason, Detail: why.Error()}
 }

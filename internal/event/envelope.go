@@ -156,11 +156,7 @@ func decodeEvent[E identified](raw json.RawMessage, event E) Item[E] {
 	item := Item[E]{Event: event, Raw: raw}
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(raw, event); err != nil {
 		item.Err = undecodable(ReasonBadEvent, "%v", err)
-		var id struct {
-			OrderID string `json:"orderId"`
-		}
-		_ = json.Unmarshal(raw, &id) // best effort: the event is broken anyway
-		item.OrderID = id.OrderID
+		item.OrderID = orderIDOf(raw)
 		return item
 	}
 	item.OrderID = event.GetOrderId()

@@ -317,7 +317,7 @@ func TestNames(t *testing.T) {
 	}
 	n := event.NewNames("")
 	want := []event.Topic{{"order-events", event.Transaction}, {"order-timeouts", event.Delay}, {"stock-events", event.Normal}}
-	if !slices.Equal(n.Topics(), want) || len(n.ConsumerGroups()) != 3 {
+	if !slices.Equal(n.Topics(), want) || len(n.ConsumerGroups()) != 7 {
 		t.Errorf("%v, %v", n.Topics(), n.ConsumerGroups())
 	}
 }

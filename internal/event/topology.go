@@ -39,6 +39,12 @@ type Names struct {
 	InventoryOrderEvents   string // consumer group of inventory-srv on OrderEvents
 	InventoryOrderTimeouts string // consumer group of inventory-srv on OrderTimeouts
 	OrderStockEvents       string // consumer group of order-srv on StockEvents
+
+	// Consumer groups of what the broker gives up.
+	DrainInventoryOrderEvents   string // of inventory-srv on the dead letters of InventoryOrderEvents
+	DrainInventoryOrderTimeouts string // of inventory-srv on the dead letters of InventoryOrderTimeouts
+	DrainOrderStockEvents       string // of order-srv on the dead letters of OrderStockEvents
+	DrainHalfMessages           string // of order-srv on the half messages that nobody decided about
 }
 
 // NewNames returns the names of the deployment with the prefix, which may be
@@ -54,6 +60,11 @@ func NewNames(prefix string) Names {
 		InventoryOrderEvents:   prefix + "inventory-srv-order-events",
 		InventoryOrderTimeouts: prefix + "inventory-srv-order-timeouts",
 		OrderStockEvents:       prefix + "order-srv-stock-events",
+
+		DrainInventoryOrderEvents:   prefix + "inventory-srv-drain-order-events",
+		DrainInventoryOrderTimeouts: prefix + "inventory-srv-drain-order-timeouts",
+		DrainOrderStockEvents:       prefix + "order-srv-drain-stock-events",
+		DrainHalfMessages:           prefix + "order-srv-drain-half-messages",
 	}
 }
 
@@ -84,9 +95,12 @@ func (n Names) Topics() []Topic {
 }
 
 // ConsumerGroups lists the consumer groups that must exist before a service
-// starts: one per service and topic.
+// starts: one per service and topic, and those that drain what the broker gives up.
 func (n Names) ConsumerGroups() []string {
-	return []string{n.InventoryOrderEvents, n.InventoryOrderTimeouts, n.OrderStockEvents}
+	return []string{
+		n.InventoryOrderEvents, n.InventoryOrderTimeouts, n.OrderStockEvents,
+		n.DrainInventoryOrderEvents, n.DrainInventoryOrderTimeouts, n.DrainOrderStockEvents, n.DrainHalfMessages,
+	}
 }
 
 // orderTags and stockTags are the tags of the envelopes that have several.

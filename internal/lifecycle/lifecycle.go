@@ -5,6 +5,7 @@
 //	        the schema is checked; a database that is down is waited for
 //	        background tasks and producers start
 //	        consumers start once every producer works: their handlers send
+//	        those in the background start when they can
 //	run     until the context ends (SIGTERM) or something fails for good
 //	stop    health turns red, running calls finish
 //	        background tasks end
@@ -24,6 +25,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -68,7 +70,10 @@ type Plan struct {
 	Config    *Gate  // passed once the broker has been asked; may be nil
 	Producers []Part // stopped last
 	Consumers []Part // started after, and stopped before the producers, which their handlers use
-	Tasks     []Task
+	// Background are more consumers, of what may never come. They are no part of
+	// readiness, and nothing waits for their start.
+	Background []Part
+	Tasks      []Task
 }
 
 // Checks are the readiness checks of the plan's parts.
@@ -110,7 +115,7 @@ func (p *Plan) Run(ctx context.Context, srv Server) error {
 	endWork()
 	stopped = errors.Join(stopped,
 		await(drain, working, "a client that starts, or a task,"),
-		stopAll(drain, p.Consumers), stopAll(drain, p.Producers),
+		stopAll(drain, slices.Concat(p.Consumers, p.Background)), stopAll(drain, p.Producers),
 		await(drain, serving, "the server"))
 	if failure == nil && stopped == nil {
 		p.Log.Info("stopped")
@@ -167,6 +172,7 @@ func (p *Plan) work(ctx context.Context) error {
 	if p.Config != nil {
 		all.Go(func() error { return p.Config.wait(workCtx) })
 	}
+	all.Go(func() error { return startAll(workCtx, p.Background) })
 	for _, task := range p.Tasks {
 		all.Go(func() error { task(workCtx); return nil })
 	}

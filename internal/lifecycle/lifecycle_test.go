@@ -177,6 +177,30 @@ func TestStopIsTheReverseOfStart(t *testing.T) {
 	}
 }
 
+// What may never start is waited for by nobody, and stopped all the same.
+func TestTheBackgroundHoldsUpNothing(t *testing.T) {
+	w := newWorld()
+	waiting := &fakeClient{journal: w.journal, name: "drain", start: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
+	w.Background = []Part{{"drain", waiting}}
+	ctx, sigterm := context.WithCancel(t.Context())
+	result := w.run(ctx)
+	for _, event := range []string{"starting drain", "started consumer"} {
+		w.journal.await(t, event)
+	}
+	for _, check := range w.Checks() {
+		if check.Name == "drain" {
+			t.Error("it is part of the readiness")
+		}
+	}
+	sigterm()
+	if err := <-result; err != nil {
+		t.Fatal(err)
+	}
+	if events := w.journal.list(); !slices.Contains(events, "stop drain") || slices.Index(events, "stop drain") > slices.Index(events, "stop producer") {
+		t.Errorf("got %v, want the drain stopped before the producers", events)
+	}
+}
+
 func TestNothingStartsBeforeTheSchemaIsThere(t *testing.T) {
 	w := newWorld()
 	asked, answer := make(chan struct{}, 100), make(chan error)

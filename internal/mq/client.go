@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,8 +84,8 @@ var errInvalid = errors.New("invalid")
 // untilStarted calls start until it succeeds, with growing pauses, or ctx ends; or
 // until it fails for good.
 // Each failure is logged once per distinct text: a broker that is down for an
-// hour is one line, not a thousand.
-func (c Client) untilStarted(ctx context.Context, what string, start func(context.Context) error) error {
+// hour is one line, not a thousand. What is quiet is not logged.
+func (c Client) untilStarted(ctx context.Context, what string, start func(context.Context) error, quiet ...func(error) bool) error {
 	pauses := &backoff.ExponentialBackOff{
 		InitialInterval: 100 * time.Millisecond, RandomizationFactor: 0.3, Multiplier: 1.6, MaxInterval: 3 * time.Second,
 	}
@@ -99,7 +100,8 @@ func (c Client) untilStarted(ctx context.Context, what string, start func(contex
 		if errors.Is(err, errStopped) || errors.Is(err, errInvalid) {
 			return fmt.Errorf("%s: %w", what, err)
 		}
-		if text := err.Error(); text != last {
+		expected := slices.ContainsFunc(quiet, func(is func(error) bool) bool { return is(err) })
+		if text := err.Error(); text != last && !expected {
 			c.logger().Warn("cannot start yet, trying again", "what", what, "error", err)
 			last = text
 		}

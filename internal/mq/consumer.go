@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
@@ -72,7 +70,13 @@ func NewConsumer(c Client, s Subscription) *Consumer {
 // subscription contradicts itself or the broker cannot parse its filter, which no
 // waiting mends.
 func (c *Consumer) Start(ctx context.Context) error {
-	return c.client.untilStarted(ctx, "consumer "+c.sub.Group, c.startOnce)
+	return c.client.untilStarted(ctx, "consumer "+c.sub.Group, c.startOnce, c.topicIsLate)
+}
+
+// topicIsLate tells whether all that is missing is a topic that may be.
+func (c *Consumer) topicIsLate(err error) bool {
+	var missing *NotFoundError
+	return c.sub.LateTopic && errors.As(err, &missing) && missing.Kind == KindTopic
 }
 
 // startOnce makes a new client each time: one that failed to start is dead.
@@ -107,7 +111,11 @@ func (c *Consumer) check(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := errors.Join(c.admin.CheckTopic(ctx, c.sub.Topic), c.admin.CheckGroup(ctx, c.sub.Group)); err != nil {
+	topic, group := c.admin.CheckTopic(ctx, c.sub.Topic), c.admin.CheckGroup(ctx, c.sub.Group)
+	if c.sub.LateTopic && group != nil {
+		return group // which nobody makes later: that is worth a word
+	}
+	if err := errors.Join(topic, group); err != nil {
 		return err
 	}
 	if c.sub.Filter == "" {
@@ -213,15 +221,9 @@ func (c *Consumer) park(ctx context.Context, m message.Message, why *message.Per
 	if c.sub.Parker == nil {
 		return fmt.Errorf("group %s has nowhere to park messages: %w", c.sub.Group, why)
 	}
-	id := strings.Join(m.Keys, " ")
-	if id == "" {
-		// Message ids repeat: a hash of the body keeps two messages apart, which would
-		// otherwise be one to the parker.
-		hash := fnv.New32a()
-		_, _ = hash.Write(m.Body)
-		id = fmt.Sprintf("message %s/%08x", m.ID, hash.Sum32())
-	}
-	return c.sub.Parker.Park(ctx, message.Parked{Group: c.sub.Group, OrderID: id, Message: m, Reason: why.Reason, Detail: why.Error()})
+	return c.sub.Parker.Park(ctx, message.Parked{
+		Group: c.sub.Group, OrderID: m.Subject(), Message: m, Reason: why.Reason, Detail: why.Error(),
+	})
 }
 
 // Stop lets running handlers finish until ctx ends, takes the consumer out of

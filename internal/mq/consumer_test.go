@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -293,6 +294,38 @@ func TestConsumerStoppedWhileItStarts(t *testing.T) {
 			t.Error("ready after Stop")
 		}
 	})
+}
+
+// A topic that may come late is waited for without a word, and whatever else stands in
+// the way is not.
+func TestStartIsQuietAboutALateTopic(t *testing.T) {
+	topic, group := &NotFoundError{Kind: KindTopic, Name: "t"}, &NotFoundError{Kind: KindGroup, Name: "g"}
+	for _, test := range []struct {
+		name string
+		late bool
+		err  error
+		want int
+	}{
+		{"a late topic", true, fmt.Errorf("check: %w", topic), 0},
+		{"any other topic", false, topic, 1},
+		{"a group", true, group, 1},
+		{"no broker", true, message.ErrUnavailable, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, _ := quiet()
+				log := make(lines, 100)
+				c.Logger = slog.New(log)
+				k := NewConsumer(c, Subscription{Group: "g", Topic: "t", LateTopic: test.late})
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				_ = c.untilStarted(ctx, "thing", func(context.Context) error { return test.err }, k.topicIsLate)
+				if len(log) != test.want {
+					t.Errorf("%d lines in the log, want %d", len(log), test.want)
+				}
+			})
+		})
+	}
 }
 
 func TestStartTriesUntilTheContextEnds(t *testing.T) {

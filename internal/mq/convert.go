@@ -9,6 +9,7 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 
 	"orderflow/internal/mq/message"
+	"orderflow/internal/mq/remoting"
 )
 
 // outgoing makes the library's message. It is made anew for every send: a
@@ -88,8 +89,18 @@ func fromLibrary(msg *primitive.Message) message.Message {
 	if keys := properties[primitive.PropertyKeys]; keys != "" {
 		m.Keys = strings.Fields(keys)
 	}
+	m.Origin = origin(properties)
 	maps.DeleteFunc(properties, func(key, _ string) bool { return reserved(key) })
 	return m
+}
+
+// origin reads where the broker has the message from. A half message that was
+// committed keeps its producer group, but then it is where it was sent to.
+func origin(properties map[string]string) message.Origin {
+	if topic := properties[remoting.PropertyRealTopic]; topic != "" {
+		return message.Origin{Topic: topic, ProducerGroup: properties[remoting.PropertyProducerGroup]}
+	}
+	return message.Origin{Topic: properties[remoting.PropertyRetryTopic]}
 }
 
 // check turns the library's two ways of saying no into one error.

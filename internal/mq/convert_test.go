@@ -42,6 +42,29 @@ func TestMessageThereAndBack(t *testing.T) {
 	}
 }
 
+func TestWhereTheBrokerHasAMessageFrom(t *testing.T) {
+	for name, test := range map[string]struct {
+		properties map[string]string
+		want       message.Origin
+	}{
+		"sent":                   {nil, message.Origin{}},
+		"committed":              {map[string]string{"PGROUP": "p", "TRAN_MSG": "true"}, message.Origin{}},
+		"redelivered":            {map[string]string{"RETRY_TOPIC": "t"}, message.Origin{Topic: "t"}},
+		"dead, of a transaction": {map[string]string{"RETRY_TOPIC": "t", "PGROUP": "p"}, message.Origin{Topic: "t"}},
+		"half":                   {map[string]string{"REAL_TOPIC": "t", "REAL_QID": "1", "PGROUP": "p"}, message.Origin{Topic: "t", ProducerGroup: "p"}},
+		"half, sent back":        {map[string]string{"RETRY_TOPIC": "aside", "REAL_TOPIC": "t", "PGROUP": "p"}, message.Origin{Topic: "t", ProducerGroup: "p"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			msg := &primitive.MessageExt{}
+			msg.Topic = "x"
+			msg.WithProperties(test.properties)
+			if got := incoming(msg); got.Origin != test.want || len(got.Properties) != 0 {
+				t.Errorf("got %+v with %v, want %+v", got.Origin, got.Properties, test.want)
+			}
+		})
+	}
+}
+
 func TestMessageIsMadeAnewForEverySend(t *testing.T) {
 	m := message.Message{Topic: "topic", Body: []byte("b"), Properties: map[string]string{"a": "1"}}
 	first, err := outgoing(m)

@@ -30,6 +30,10 @@ func RetryTopic(group string) string { return "%RETRY%" + group }
 // delivering to the group.
 func DeadLetterTopic(group string) string { return "%DLQ%" + group }
 
+// DiscardedTopic is the topic of the half messages of all producer groups that the
+// brokers gave up asking about. It does not exist until there is one.
+const DiscardedTopic = "TRANS_CHECK_MAX_TIME_TOPIC"
+
 // EnsureGroup makes sure that the consumer group exists on every master broker,
 // with its retry topic, and tells whether it had to be created anywhere. Without
 // the retry topic a new group's first redelivery comes half a minute late,

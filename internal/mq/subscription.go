@@ -33,6 +33,10 @@ type Subscription struct {
 	// Tags. The brokers must have enablePropertyFilter set.
 	Filter string
 
+	// LateTopic says that the broker makes the topic when it first needs it, which may
+	// be never: one of dead letters, say. Start waits for it without a word.
+	LateTopic bool
+
 	Concurrency    int           // handlers at once; 20 if 0
 	HandlerTimeout time.Duration // how long a handler may take; 10 s if 0
 	MaxAttempts    int           // deliveries before the dead-letter topic; 0: never there
@@ -89,6 +93,10 @@ func (s Subscription) check() error {
 		what = "Filter and Tags exclude each other: TAGS IN ('a', 'b') in the filter does both"
 	case s.Broadcast != "" && s.Ordered:
 		what = "Broadcast and Ordered exclude each other"
+	case strings.HasPrefix(s.Topic, DeadLetterTopic("")) && !s.Ordered:
+		// The library gives a message that comes again to the handler of the topic that it
+		// was sent to first, and that is not the one of the dead letters.
+		what = "dead letters need Ordered: sent back, they would not come again"
 	case s.Broadcast != "" && !regexp.MustCompile(`^[a-zA-Z0-9_-]+$`).MatchString(s.Broadcast):
 		what = fmt.Sprintf("Broadcast %q is no name: it needs a-z, A-Z, 0-9, _ and -", s.Broadcast)
 	case s.Concurrency < 0 || s.HandlerTimeout < 0 || s.MaxAttempts < 0:

@@ -17,9 +17,13 @@ func TestContradictorySubscriptionIsNotTriedForEver(t *testing.T) {
 		`"a/b"`:                 {Broadcast: "a/b"},
 		`"../up"`:               {Broadcast: "../up"},
 		"negative":              {MaxAttempts: -1},
+		"dead letters":          {Topic: DeadLetterTopic("g")},
 	} {
 		c, _ := quiet() // without a name server a good one would be tried until ctx ends
-		s.Group, s.Topic = "group", "topic"
+		s.Group = "group"
+		if s.Topic == "" {
+			s.Topic = "topic"
+		}
 		k := NewConsumer(c, s)
 		if err := k.Start(t.Context()); !errors.Is(err, errInvalid) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
@@ -30,7 +34,7 @@ func TestContradictorySubscriptionIsNotTriedForEver(t *testing.T) {
 	}
 	for name, s := range map[string]Subscription{
 		"plain": {}, "tags": {Tags: []string{"a"}}, "filter": {Filter: "a > 5"}, "ordered": {Ordered: true, MaxAttempts: 3},
-		"broadcast": {Broadcast: "node-1_a"},
+		"broadcast": {Broadcast: "node-1_a"}, "dead letters": {Topic: DeadLetterTopic("g"), Ordered: true},
 	} {
 		if err := s.withDefaults().check(); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -54,6 +54,7 @@ type row struct {
 	Reason     string
 	Detail     string
 	Times      int64
+	Attempt    int64
 	FirstAt    int64
 	LastAt     int64
 }
@@ -72,7 +73,7 @@ type Entry struct {
 	Parked  message.Parked
 	Times   int64     // how often it was parked
 	FirstAt time.Time // when it was parked first
-	LastAt  time.Time // when it was parked last; Reason and Detail are of that time
+	LastAt  time.Time // when it was parked last; Reason, Detail and the message's Attempt are of that time
 }
 
 // Store is the table of parked messages of one service. It is safe for
@@ -88,8 +89,8 @@ var _ message.Parker = (*Store)(nil)
 func NewStore(db *database.DB, clk clock.Clock) *Store { return &Store{db: db, clock: clk} }
 
 // Park stores p. If the same consumer has parked the same tag of the same order
-// before, that row is counted up and takes the new reason and detail; its body
-// stays. Any error means that nothing is known to be stored, and Park can be
+// before, that row is counted up and takes the new reason, detail and attempt; its
+// body stays. Any error means that nothing is known to be stored, and Park can be
 // repeated.
 func (s *Store) Park(ctx context.Context, p message.Parked) error {
 	r, err := newRow(p, s.clock.Now())
@@ -114,38 +115,12 @@ func (s *Store) Park(ctx context.Context, p message.Parked) error {
 
 // countUp is false if the row was discarded since the insert met it.
 func (s *Store) countUp(ctx context.Context, r row) (bool, error) {
-	result := s.db.With(ctx).Exec("UPDATE parked_messages SET times = times + 1, last_at = ?, reason = ?, detail = ?"+
-		" WHERE consumer = ? AND tag = ? AND order_id = ?", r.LastAt, r.Reason, r.Detail, r.Consumer, r.Tag, r.OrderID)
+	result := s.db.With(ctx).Exec("UPDATE parked_messages SET times = times + 1, last_at = ?, reason = ?, detail = ?, attempt = ?"+
+		" WHERE consumer = ? AND tag = ? AND order_id = ?", r.LastAt, r.Reason, r.Detail, r.Attempt, r.Consumer, r.Tag, r.OrderID)
 	if result.Error != nil {
 		return false, fmt.Errorf("park %s of %s again: %w", r.Tag, r.OrderID, result.Error)
 	}
 	return result.RowsAffected == 1, nil
-}
-
-// List returns everything that is parked, the oldest first.
-func (s *Store) List(ctx context.Context) ([]Entry, error) {
-	var rows []row
-	if err := s.db.With(ctx).Order("first_at, id").Find(&rows).Error; err != nil {
-		return nil, fmt.Errorf("list parked messages: %w", err)
-	}
-	entries := make([]Entry, len(rows))
-	for i, r := range rows {
-		entry, err := r.entry()
-		if err != nil {
-			return nil, err
-		}
-		entries[i] = entry
-	}
-	return entries, nil
-}
-
-// Count returns how many messages are parked.
-func (s *Store) Count(ctx context.Context) (int64, error) {
-	var n int64
-	if err := s.db.With(ctx).Model(&row{}).Count(&n).Error; err != nil {
-		return 0, fmt.Errorf("count parked messages: %w", err)
-	}
-	return n, nil
 }
 
 func newRow(p message.Parked, now time.Time) (row, error) {
@@ -180,6 +155,7 @@ func newRow(p message.Parked, now time.Time) (row, error) {
 		Reason:     database.Cut(p.Reason, maxReason),
 		Detail:     database.Cut(p.Detail, maxDetail),
 		Times:      1,
+		Attempt:    int64(max(1, p.Message.Attempt)),
 		FirstAt:    now.UnixMilli(),
 		LastAt:     now.UnixMilli(),
 	}, nil
@@ -187,6 +163,9 @@ func newRow(p message.Parked, now time.Time) (row, error) {
 
 func (r row) entry() (Entry, error) {
 	var properties map[string]string
+	if len(r.Properties) == 0 { // not read
+		r.Properties = []byte("null")
+	}
 	if err := json.Unmarshal(r.Properties, &properties); err != nil {
 		return Entry{}, errors.Join(fmt.Errorf("parked message %s: properties are not JSON", r.ID), err)
 	}
@@ -198,11 +177,12 @@ func (r row) entry() (Entry, error) {
 			Group: r.Consumer, OrderID: r.OrderID, Reason: r.Reason, Detail: r.Detail,
 			Message: message.Message{
 				Topic: r.Topic, Tag: r.Tag, Keys: keys, Body: r.Body, Properties: properties, ID: r.MessageID,
+				Attempt: int(r.Attempt),
 			},
 		},
 		Times:   r.Times,
-		FirstAt: time.UnixMilli(r.FirstAt).UTC(),
-		LastAt:  time.UnixMilli(r.LastAt).UTC(),
+		FirstAt: timeOf(r.FirstAt),
+		LastAt:  timeOf(r.LastAt),
 	}, nil
 }
 

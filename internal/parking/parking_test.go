@@ -23,7 +23,7 @@ func sample() message.Parked {
 		Reason: "BAD_EVENT", Detail: "BAD_EVENT: no lines",
 		Message: message.Message{
 			Topic: "order-events", Tag: "created", Keys: []string{"0197a1b2-0000-7000-8000-000000000001", "b"},
-			Body: []byte{0xff, 0, '{'}, Properties: map[string]string{"traceparent": "00-1"}, ID: "7F0001",
+			Body: []byte{0xff, 0, '{'}, Properties: map[string]string{"traceparent": "00-1"}, ID: "7F0001", Attempt: 3,
 		},
 	}
 }
@@ -80,7 +80,7 @@ func TestParkIsIdempotent(t *testing.T) {
 		park(t, s, sample())
 		clk.Advance(time.Minute)
 		again := sample()
-		again.Reason, again.Detail = "PAID_BUT_SHORT", "other detail"
+		again.Reason, again.Detail, again.Message.Attempt = "PAID_BUT_SHORT", "other detail", 5
 		park(t, s, again)
 		entries := list(t, s)
 		if len(entries) != 1 {
@@ -88,7 +88,7 @@ func TestParkIsIdempotent(t *testing.T) {
 		}
 		got := entries[0]
 		if got.Times != 2 || !got.FirstAt.Equal(first) || !got.LastAt.Equal(clk.Now()) ||
-			got.Parked.Reason != "PAID_BUT_SHORT" || got.Parked.Detail != "other detail" {
+			got.Parked.Reason != "PAID_BUT_SHORT" || got.Parked.Message.Attempt != 5 || got.Parked.Detail != "other detail" {
 			t.Errorf("entry after the second time: %+v", got)
 		}
 		for _, change := range []func(*message.Parked){

@@ -14,6 +14,7 @@ import (
 
 	inventoryv1 "orderflow/api/proto/inventory/v1"
 	orderv1 "orderflow/api/proto/order/v1"
+	parkedv1 "orderflow/api/proto/parked/v1"
 	"orderflow/internal/assembly"
 	"orderflow/internal/clock"
 	"orderflow/internal/crashpoint"
@@ -137,9 +138,29 @@ func newConsumers(c Config, client mq.Client, n event.Names, s *inventory.Servic
 	}
 }
 
+// drains are the consumers of what the broker gives up: dead letters of both groups.
+type drains []lifecycle.Part
+
+func newDrains(client mq.Client, n event.Names, parked message.Parker) drains {
+	return drains{
+		assembly.NewDeadLetters(client, n.DrainInventoryOrderEvents, n.InventoryOrderEvents, parked),
+		assembly.NewDeadLetters(client, n.DrainInventoryOrderTimeouts, n.InventoryOrderTimeouts, parked),
+	}
+}
+
+// newReplays says how parked messages are handled once more.
+func newReplays(s *inventory.Service, orders orderv1.OrderServiceClient) parking.Replays {
+	return s.Replays(orders)
+}
+
+// newKeepTopology makes the task that makes topics again which the broker has lost.
+func newKeepTopology(c Config, host assembly.Host, admin *mq.Admin, names event.Names) lifecycle.Task {
+	return assembly.KeepTopology(admin, names, assembly.Queues(c.TopicQueues), assembly.KeepInterval, host.Log)
+}
+
 func newPlan(
 	c Config, host assembly.Host, db *database.DB, names event.Names, stockEvents *mq.Producer, both consumers,
-	sweeper *inventory.Sweeper,
+	sweeper *inventory.Sweeper, drains drains, keep lifecycle.Task,
 ) *lifecycle.Plan {
 	return &lifecycle.Plan{
 		Log: host.Log, DrainTimeout: c.DrainTimeout,
@@ -149,13 +170,15 @@ func newPlan(
 			{Name: "consumer " + names.InventoryOrderEvents, Client: both.orderEvents},
 			{Name: "consumer " + names.InventoryOrderTimeouts, Client: both.orderTimeouts},
 		},
-		Tasks: []lifecycle.Task{sweeping(c, host.Clock, stockEvents, sweeper)},
+		Background: drains,
+		Tasks:      []lifecycle.Task{sweeping(c, host.Clock, stockEvents, sweeper), keep},
 	}
 }
 
-func newRegister(store *inventory.Store, parked *parking.Store, host assembly.Host) func(grpc.ServiceRegistrar) {
+func newRegister(store *inventory.Store, stored *parking.Store, parked *parking.Keeper, host assembly.Host) func(grpc.ServiceRegistrar) {
 	return func(r grpc.ServiceRegistrar) {
-		inventoryv1.RegisterInventoryServiceServer(r, inventory.NewGRPC(store, parked, host.Log))
+		inventoryv1.RegisterInventoryServiceServer(r, inventory.NewGRPC(store, stored, host.Log))
 		inventoryv1.RegisterAuditServiceServer(r, inventory.NewAuditGRPC(store))
+		parkedv1.RegisterParkedServiceServer(r, parking.NewGRPC(parked))
 	}
 }

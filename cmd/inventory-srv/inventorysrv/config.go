@@ -12,6 +12,7 @@ type Config struct {
 	AdminListen string `default:"127.0.0.1:7012" placeholder:"HOST:PORT" help:"Address of /healthz, /readyz and /metrics."`
 	cli.Database
 	cli.Broker
+	cli.Topology
 	OrderService string `default:"127.0.0.1:7001" placeholder:"HOST:PORT" help:"Address of order-srv, which decides whether an order is closed."`
 	cli.Consumers
 	cli.Sweeper

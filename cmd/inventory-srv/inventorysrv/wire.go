@@ -26,10 +26,11 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		telemetry.NewTracer, telemetry.NewRegistry,
 		wire.Bind(new(prometheus.Registerer), new(*prometheus.Registry)),
 
-		assembly.OpenDatabase, newStore, assembly.NewParker, parking.NewStore,
+		assembly.OpenDatabase, newStore, assembly.NewParker,
+		parking.NewStore, assembly.NewKeeper, newReplays,
 
 		mq.NewMetrics, assembly.NewMQClient, assembly.NewAdmin,
-		newStockEvents, newConsumers, newOrders,
+		newStockEvents, newConsumers, newOrders, newDrains, newKeepTopology,
 
 		newService, newRegister, inventory.NewSweepMetrics, newSweeper,
 		newPlan, assembly.NewReadiness, assembly.NewServer, newApp,

@@ -44,7 +44,8 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		cleanup()
 		return nil, nil, err
 	}
-	parker := assembly.NewParker(db, clock, metrics)
+	parkingStore := parking.NewStore(db, clock)
+	parker := assembly.NewParker(parkingStore, metrics)
 	point, err := newPoint(c)
 	if err != nil {
 		cleanup3()
@@ -56,10 +57,13 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	inventorysrvConsumers := newConsumers(c, client, names, inventoryService, parker)
 	sweepMetrics := inventory.NewSweepMetrics(registry)
 	sweeper := newSweeper(c, inventoryService, sweepMetrics)
-	plan := newPlan(c, host, db, names, producer, inventorysrvConsumers, sweeper)
+	inventorysrvDrains := newDrains(client, names, parker)
+	task := newKeepTopology(c, host, admin, names)
+	plan := newPlan(c, host, db, names, producer, inventorysrvConsumers, sweeper, inventorysrvDrains, task)
 	readiness := assembly.NewReadiness(host, db, admin, names, groups, plan)
-	parkingStore := parking.NewStore(db, clock)
-	v := newRegister(store, parkingStore, host)
+	replays := newReplays(inventoryService, orderServiceClient)
+	keeper := assembly.NewKeeper(parkingStore, parker, replays, host)
+	v := newRegister(store, parkingStore, keeper, host)
 	server, cleanup4, err := assembly.NewServer(ctx, config, host, tracerProvider, registry, readiness, v)
 	if err != nil {
 		cleanup3()

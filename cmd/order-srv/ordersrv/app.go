@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc"
 
 	orderv1 "orderflow/api/proto/order/v1"
+	parkedv1 "orderflow/api/proto/parked/v1"
 	"orderflow/internal/assembly"
 	"orderflow/internal/crashpoint"
 	"orderflow/internal/database"
@@ -15,6 +16,7 @@ import (
 	"orderflow/internal/mq"
 	"orderflow/internal/mq/message"
 	"orderflow/internal/order"
+	"orderflow/internal/parking"
 	"orderflow/internal/server"
 	"orderflow/migrations"
 )
@@ -66,10 +68,10 @@ func newTimers(c mq.Client, n event.Names) *mq.Producer {
 
 func newService(
 	c Config, host assembly.Host, names event.Names, store *order.Store,
-	transactions *mq.TransactionProducer, timers *mq.Producer, parked message.Parker, metrics *order.Metrics,
+	transactions *mq.TransactionProducer, timers *mq.Producer, parker message.Parker, parked *parking.Store, metrics *order.Metrics,
 ) *order.Service {
 	return order.New(order.Deps{
-		Store: store, Transactions: transactions, Timers: timers, Parker: parked,
+		Store: store, Transactions: transactions, Timers: timers, Parker: parker, Parked: parked,
 		Names: names, Clock: host.Clock, Log: host.Log, Metrics: metrics, Config: c.orders(),
 	})
 }
@@ -82,9 +84,28 @@ func newConsumer(c Config, client mq.Client, n event.Names, s *order.Service, pa
 	})
 }
 
+// drains are the consumers of what the broker gives up: dead letters of the service's
+// group, and its half messages.
+type drains []lifecycle.Part
+
+func newDrains(client mq.Client, n event.Names, parked message.Parker) drains {
+	return drains{
+		assembly.NewDeadLetters(client, n.DrainOrderStockEvents, n.OrderStockEvents, parked),
+		assembly.NewHalfMessages(client, n.DrainHalfMessages, n.OrderTransactions, parked),
+	}
+}
+
+// newReplays says how parked messages are handled once more.
+func newReplays(s *order.Service) parking.Replays { return s.Replays() }
+
+// newKeepTopology makes the task that makes topics again which the broker has lost.
+func newKeepTopology(c Config, host assembly.Host, admin *mq.Admin, names event.Names) lifecycle.Task {
+	return assembly.KeepTopology(admin, names, assembly.Queues(c.TopicQueues), assembly.KeepInterval, host.Log)
+}
+
 func newPlan(
 	c Config, host assembly.Host, db *database.DB, names event.Names, store *order.Store, service *order.Service,
-	transactions *mq.TransactionProducer, timers *mq.Producer, consumer *mq.Consumer,
+	transactions *mq.TransactionProducer, timers *mq.Producer, consumer *mq.Consumer, drains drains, keep lifecycle.Task,
 ) *lifecycle.Plan {
 	return &lifecycle.Plan{
 		Log: host.Log, DrainTimeout: c.DrainTimeout,
@@ -94,8 +115,10 @@ func newPlan(
 			{Name: "producer " + names.OrderTransactions, Client: transactions},
 			{Name: "producer " + names.OrderTimers, Client: timers},
 		},
-		Consumers: []lifecycle.Part{{Name: "consumer " + names.OrderStockEvents, Client: consumer}},
+		Consumers:  []lifecycle.Part{{Name: "consumer " + names.OrderStockEvents, Client: consumer}},
+		Background: drains,
 		Tasks: []lifecycle.Task{
+			keep,
 			func(ctx context.Context) {
 				store.PurgeBarriers(ctx, func(err error) { host.Log.Warn("old barriers were not purged", "error", err) })
 			},
@@ -119,9 +142,10 @@ func undeliverable(err error) error {
 	return nil
 }
 
-func newRegister(s *order.Service) func(grpc.ServiceRegistrar) {
+func newRegister(s *order.Service, parked *parking.Keeper) func(grpc.ServiceRegistrar) {
 	return func(r grpc.ServiceRegistrar) {
 		orderv1.RegisterOrderServiceServer(r, order.NewGRPC(s))
 		orderv1.RegisterAuditServiceServer(r, order.NewAuditGRPC(s))
+		parkedv1.RegisterParkedServiceServer(r, parking.NewGRPC(parked))
 	}
 }

@@ -14,6 +14,7 @@ type Config struct {
 	AdminListen string `default:"127.0.0.1:7011" placeholder:"HOST:PORT" help:"Address of /healthz, /readyz and /metrics."`
 	cli.Database
 	cli.Broker
+	cli.Topology
 	PaymentWindow           time.Duration `default:"30m" help:"How long a customer has to pay unless the order says otherwise: one of the broker's delay levels, 1s to 720h."`
 	LocalTransactionTimeout time.Duration `default:"2s" help:"How long the database transaction of an order may take, 10ms to 1m. Must be shorter than the payment window."`
 	WatchInterval           time.Duration `default:"200ms" help:"How often to look for changes of watched orders that other replicas made, 10ms to 1m."`

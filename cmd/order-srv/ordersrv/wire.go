@@ -11,6 +11,7 @@ import (
 	"orderflow/internal/assembly"
 	"orderflow/internal/mq"
 	"orderflow/internal/order"
+	"orderflow/internal/parking"
 	"orderflow/internal/telemetry"
 )
 
@@ -26,9 +27,10 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		wire.Bind(new(prometheus.Registerer), new(*prometheus.Registry)),
 
 		assembly.OpenDatabase, order.NewStore, assembly.NewParker,
+		parking.NewStore, assembly.NewKeeper, newReplays,
 
 		mq.NewMetrics, assembly.NewMQClient, assembly.NewAdmin,
-		newListener, newTransactions, newTimers, newConsumer,
+		newListener, newTransactions, newTimers, newConsumer, newDrains, newKeepTopology,
 
 		order.NewMetrics, newService, newRegister,
 		newPlan, assembly.NewReadiness, assembly.NewServer, newApp,

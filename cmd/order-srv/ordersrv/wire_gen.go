@@ -11,6 +11,7 @@ import (
 	"orderflow/internal/assembly"
 	"orderflow/internal/mq"
 	"orderflow/internal/order"
+	"orderflow/internal/parking"
 	"orderflow/internal/telemetry"
 )
 
@@ -46,13 +47,18 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	listener := newListener(store, point, host)
 	transactionProducer := newTransactions(client, names, listener)
 	producer := newTimers(client, names)
-	parker := assembly.NewParker(db, clock, metrics)
+	parkingStore := parking.NewStore(db, clock)
+	parker := assembly.NewParker(parkingStore, metrics)
 	orderMetrics := order.NewMetrics(registry)
-	orderService := newService(c, host, names, store, transactionProducer, producer, parker, orderMetrics)
+	orderService := newService(c, host, names, store, transactionProducer, producer, parker, parkingStore, orderMetrics)
 	consumer := newConsumer(c, client, names, orderService, parker)
-	plan := newPlan(c, host, db, names, store, orderService, transactionProducer, producer, consumer)
+	ordersrvDrains := newDrains(client, names, parker)
+	task := newKeepTopology(c, host, admin, names)
+	plan := newPlan(c, host, db, names, store, orderService, transactionProducer, producer, consumer, ordersrvDrains, task)
 	readiness := assembly.NewReadiness(host, db, admin, names, groups, plan)
-	v := newRegister(orderService)
+	replays := newReplays(orderService)
+	keeper := assembly.NewKeeper(parkingStore, parker, replays, host)
+	v := newRegister(orderService, keeper)
 	server, cleanup3, err := assembly.NewServer(ctx, config, host, tracerProvider, registry, readiness, v)
 	if err != nil {
 		cleanup2()

@@ -48,6 +48,13 @@ type Grammar struct {
 		List ListReservations `cmd:"" help:"List reservations, the newest first."`
 	} `cmd:"" help:"Show reservations."`
 
+	Parked struct {
+		List    ListParked    `cmd:"" help:"List parked messages, the oldest first."`
+		Show    ShowParked    `cmd:"" help:"Show a parked message with its body and headers."`
+		Replay  ReplayParked  `cmd:"" help:"Have a parked message handled once more, now."`
+		Discard DiscardParked `cmd:"" help:"Remove a parked message for good; it goes to the service's log."`
+	} `cmd:"" help:"See to the messages that could not be handled."`
+
 	MQ struct {
 		Init InitMQ `cmd:"" help:"Create the topics and consumer groups that the services need."`
 	} `cmd:"" name:"mq" help:"Prepare the broker."`

@@ -300,7 +300,9 @@ func TestInitCreatesWhatIsMissing(t *testing.T) {
 	want := map[string]bool{
 		"TRANSACTION p-order-events": true, "DELAY p-order-timeouts": true, "NORMAL p-stock-events": true,
 		"group p-inventory-srv-order-events": true, "group p-inventory-srv-order-timeouts": true,
-		"group p-order-srv-stock-events": true,
+		"group p-order-srv-stock-events":           true,
+		"group p-inventory-srv-drain-order-events": true, "group p-inventory-srv-drain-order-timeouts": true,
+		"group p-order-srv-drain-stock-events": true, "group p-order-srv-drain-half-messages": true,
 	}
 	if diff := cmp.Diff(want, fake.has); diff != "" {
 		t.Errorf("topics and groups (-want +got):\n%s", diff)

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"strings"
 	"time"
 )
 
@@ -30,6 +32,27 @@ type Message struct {
 	BornAt time.Time
 	// StoredAt is when the broker stored it, by the broker's clock.
 	StoredAt time.Time
+	// Origin says where the broker has it from, if it was not sent to this topic.
+	Origin Origin
+}
+
+// Origin is where a message comes from that the broker moved: one that is
+// redelivered, a dead letter, a half message that nobody decided about.
+type Origin struct {
+	Topic         string // the topic that it was sent to
+	ProducerGroup string // the group that sent it as a half message
+}
+
+// Subject is what the message is about, for who parks it whole: its keys. Without
+// any it is known by its id and a hash of its body: ids repeat, and two messages
+// must not be one to a Parker.
+func (m Message) Subject() string {
+	if len(m.Keys) > 0 {
+		return strings.Join(m.Keys, " ")
+	}
+	hash := fnv.New32a()
+	_, _ = hash.Write(m.Body)
+	return fmt.Sprintf("message %s/%08x", m.ID, hash.Sum32())
 }
 
 // Handler handles one message. What it returns decides about the message:

@@ -91,6 +91,9 @@ var cases = []testCase{
 	{name: "retries/consumer", run: retriesConsumer},
 	{name: "retries/consumer-gives-up", run: retriesConsumerGivesUp},
 
+	{name: "drain/dead-letters", run: drainDeadLetters},
+	{name: "drain/half-messages", run: drainHalfMessages},
+
 	{name: "delay/levels", run: delayLevels},
 	{name: "delay/stored", run: delayStored},
 	{name: "delay/order", run: delayOrder},

@@ -64,7 +64,8 @@ type ParkedServiceClient interface {
 	//	FailedPrecondition, REPLAY_REFUSED: it makes no sense; the message says why. It
 	//	  can be discarded.
 	//	FailedPrecondition, STILL_PARKED: it could not be handled again, for the reason
-	//	  in the message; it stays.
+	//	  in the message; it stays. Of a message of several events, those that could not
+	//	  are parked alone, the others are done.
 	//	Unavailable, with RetryInfo: it could not be handled at the moment; it stays.
 	ReplayParked(ctx context.Context, in *ReplayParkedRequest, opts ...grpc.CallOption) (*ReplayParkedResponse, error)
 	// DiscardParked removes a message for good. Body and reason go to the log.
@@ -158,7 +159,8 @@ type ParkedServiceServer interface {
 	//	FailedPrecondition, REPLAY_REFUSED: it makes no sense; the message says why. It
 	//	  can be discarded.
 	//	FailedPrecondition, STILL_PARKED: it could not be handled again, for the reason
-	//	  in the message; it stays.
+	//	  in the message; it stays. Of a message of several events, those that could not
+	//	  are parked alone, the others are done.
 	//	Unavailable, with RetryInfo: it could not be handled at the moment; it stays.
 	ReplayParked(context.Context, *ReplayParkedRequest) (*ReplayParkedResponse, error)
 	// DiscardParked removes a message for good. Body and reason go to the log.
