@@ -106,10 +106,10 @@ func TestCreateOrderWaitsThroughAnOutage(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		s, _ := w.replica(w.clock)
 		o := w.begin()
-		w.outage(isQuery)
+		struck := w.outage(isQuery)
 		answer := make(chan Order, 1)
 		go func() { answer <- s.AwaitStock(t.Context(), o) }()
-		await(t, "the read has failed", func() bool { return failedWatches(s) == 1 })
+		struck()
 		w.tick(testInterval)
 		w.faults.set(nil)
 		w.change(w.service, o.ID, Reserved, StockReserved)

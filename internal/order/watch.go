@@ -46,9 +46,8 @@ type watch struct {
 	isStream bool
 
 	// Guarded by the hub's mutex.
-	seen   int64 // the version that was read last
-	failed bool  // the last read failed: wake when the database answers again
-	lost   bool  // the database has been down for too long
+	seen int64 // the version that was read last
+	lost bool  // the database has been down for too long
 }
 
 func newHub(clk clock.Clock) *hub {
@@ -97,18 +96,12 @@ func (w *watch) leave() {
 	}
 }
 
-// saw notes the version that was read: the poll wakes for a greater one.
+// saw notes the version that was read. Each poll wakes for a greater one, so that
+// whoever could not read reads again.
 func (w *watch) saw(version int64) {
 	w.hub.mu.Lock()
 	defer w.hub.mu.Unlock()
-	w.seen, w.failed = version, false
-}
-
-// missed notes that a read failed: the poll wakes when the database answers it.
-func (w *watch) missed() {
-	w.hub.mu.Lock()
-	defer w.hub.mu.Unlock()
-	w.failed = true
+	w.seen = version
 }
 
 // isLost tells whether the hub has given up.
@@ -148,7 +141,7 @@ func (h *hub) found(ids []string, versions map[string]int64) {
 	for _, id := range ids {
 		version, exists := versions[id]
 		for w := range h.watches[id] {
-			if !exists || version > w.seen || w.failed {
+			if !exists || version > w.seen {
 				wake(w.signal)
 			}
 		}

@@ -105,7 +105,6 @@ func (f *follower) failed(err error) error {
 	case now.Sub(f.failing) >= watchPatience:
 		return forClient(err)
 	}
-	f.watch.missed()
 	return nil
 }
 
@@ -119,10 +118,7 @@ func (s *Service) AwaitStock(ctx context.Context, o Order) Order {
 	defer w.leave()
 	for o.Status == Placed {
 		now, found, err := s.store.find(ctx, o.ID)
-		switch {
-		case err != nil:
-			w.missed()
-		case found:
+		if err == nil && found {
 			o = now
 			w.saw(o.Version)
 			if o.Status != Placed {

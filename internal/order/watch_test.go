@@ -433,16 +433,25 @@ func TestWatchOrderAPI(t *testing.T) {
 	}
 }
 
-// outage makes every statement fail that is one of the kinds, until it is over.
-func (w *world) outage(kinds ...statement) {
+// outage makes every statement fail that is of the kind, until it is over. The
+// function that it returns waits until one has failed.
+func (w *world) outage(kind statement) (struck func()) {
+	failed := make(chan struct{}, 1)
 	w.faults.set(func(db *gorm.DB) error {
-		for _, kind := range kinds {
-			if kind(db) {
-				return fmt.Errorf("injected: %w", driver.ErrBadConn)
-			}
+		if !kind(db) {
+			return nil
 		}
-		return nil
+		wake(failed)
+		return fmt.Errorf("injected: %w", driver.ErrBadConn)
 	})
+	return func() {
+		w.t.Helper()
+		select {
+		case <-failed:
+		case <-time.After(patience):
+			w.t.Fatal("no statement has failed")
+		}
+	}
 }
 
 func isTimelineRead(db *gorm.DB) bool {
@@ -475,9 +484,9 @@ func TestWatchThroughAnOutage(t *testing.T) {
 		w.tick(testInterval)
 		r.wantVersions(2)
 
-		w.outage(isTimelineRead)
+		struck := w.outage(isTimelineRead)
 		w.change(s, o.ID, Paid, StockReserved) // by this one: it reads at once, in vain
-		await(t, "the read has failed", func() bool { return failedWatches(s) == 1 })
+		struck()
 		w.faults.set(nil)
 		w.tick(testInterval)
 		r.wantVersions(3)
@@ -499,25 +508,12 @@ func TestWatchWhoseReadsFail(t *testing.T) {
 		r := w.watch(s, o.ID, 0)
 		r.wantVersions(1)
 		await(t, "the poll waits", func() bool { return w.clock.Waiting() == 1 })
-		w.outage(isTimelineRead)
+		struck := w.outage(isTimelineRead)
 		w.change(s, o.ID, Reserved, StockReserved)
-		await(t, "the read has failed", func() bool { return failedWatches(s) == 1 })
-		w.clock.Advance(watchPatience)
+		struck()
+		await(t, "the end", func() bool { w.clock.Advance(watchPatience); return len(r.ended) == 1 })
 		wantError(t, r.end(), codes.Unavailable, unavailable)
 	})
-}
-
-func failedWatches(s *Service) (n int) {
-	s.store.hub.mu.Lock()
-	defer s.store.hub.mu.Unlock()
-	for _, watches := range s.store.hub.watches {
-		for w := range watches {
-			if w.failed {
-				n++
-			}
-		}
-	}
-	return n
 }
 
 // Nothing is asked while nothing is watched; what is watched is asked for together.
