@@ -19,7 +19,7 @@ func orderEvents() map[string]string {
 		"reserve": "Inventory confirms that it holds every line.",
 		"pay":     "A payment of the right amount has come within the payment window.",
 		"expire":  "The payment window has ended: the timer, a late `created` event or a sweeper has asked whether the order is unpaid.",
-		"reject":  "Inventory says that it holds nothing for the order, because a line is short or unknown.",
+		"reject":  "Inventory says that it holds nothing for the order, because a line is short or unknown; of a RESERVED order it says so only after it has forgotten the reservation, when its database was restored from a backup.",
 		"cancel":  "The customer does not want it any more.",
 	}
 }
