@@ -1,7 +1,7 @@
 // Command orderctl is the operator's and developer's tool: place, show and pay orders,
 // add and show stock, create the topics and groups on the broker; run the embedded
 // broker alone or the whole system in one process, push its clock, and tell the story
-// of an order as a demo.
+// of an order as a demo; tell customers what happens to their orders.
 package main
 
 import (

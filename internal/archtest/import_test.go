@@ -23,9 +23,14 @@ func directions() []direction {
 			[]string{"internal/mq", "internal/database", "internal/server", "internal/telemetry"}, both,
 			"what both services stand on knows neither of them",
 		},
+		{
+			[]string{"internal/notify"}, both,
+			"a consumer of order events is told all that it needs, and asks no service",
+		},
+		{both, []string{"internal/notify"}, "whoever publishes an event does not know who hears it"},
 		{[]string{"internal"}, []string{"internal/assembly"}, "the parts do not know how they are put together"},
 		{
-			[]string{"internal/order", "internal/inventory", "internal/event", "internal/mq", "internal/database"},
+			[]string{"internal/order", "internal/inventory", "internal/notify", "internal/event", "internal/mq", "internal/database"},
 			[]string{"cmd", "internal/cli", "internal/server", "internal/lifecycle"},
 			"the domain knows nothing of flags, listeners and processes",
 		},
@@ -37,7 +42,7 @@ func TestTheDomainLinksNoClientLibrary(t *testing.T) {
 	for folder, next := range graph {
 		graph[folder] = slices.DeleteFunc(next, func(name string) bool { return name == "internal/mq/message" })
 	}
-	for _, folder := range []string{"internal/order", "internal/inventory", "internal/event", "internal/parking", "internal/database"} {
+	for _, folder := range []string{"internal/order", "internal/inventory", "internal/notify", "internal/event", "internal/parking", "internal/database"} {
 		if chain := findPath(graph, folder, []string{"internal/mq"}, nil); chain != nil {
 			t.Errorf("%s\n\tbut the domain knows internal/mq/message only, so that its tests run with the race detector, "+
 				"which the client library does not pass", strings.Join(chain, " imports "))
@@ -115,7 +120,7 @@ func places() []place {
 		{
 			"gorm.io",
 			func(s source) bool {
-				return within(s.folder(), "internal/database", "internal/parking", "internal/order", "internal/inventory")
+				return within(s.folder(), "internal/database", "internal/parking", "internal/order", "internal/inventory", "internal/notify")
 			},
 			"SQL stays with the stores",
 		},

@@ -15,7 +15,7 @@ func clockFunctions() []string {
 
 func TestTimeIsInjectedIntoTheDomain(t *testing.T) {
 	for _, s := range sources(t) {
-		if s.test || !within(s.folder(), "internal/order", "internal/inventory", "internal/event", "internal/parking") {
+		if s.test || !within(s.folder(), "internal/order", "internal/inventory", "internal/notify", "internal/event", "internal/parking") {
 			continue
 		}
 		for _, call := range timeCalls(s, clockFunctions()) {

@@ -36,11 +36,16 @@ const (
 	// InventoryBeforeClose is in inventory-srv, when a timer has arrived and
 	// before the order service is asked.
 	InventoryBeforeClose Name = "inventory.before-close-call"
+	// NotifyAfterSend is in the notifier, when a receiver has taken a notification and
+	// before that is recorded and the message acknowledged.
+	NotifyAfterSend Name = "notify.after-send"
 )
 
 // All lists every point.
 func All() []Name {
-	return []Name{OrderBeforeTransaction, OrderAfterCommit, InventoryBeforeClose, InventoryAfterClose, InventoryAfterCommit}
+	return []Name{
+		OrderBeforeTransaction, OrderAfterCommit, InventoryBeforeClose, InventoryAfterClose, InventoryAfterCommit, NotifyAfterSend,
+	}
 }
 
 // Point is the armed point of a process. A nil *Point is the normal case:

@@ -21,6 +21,7 @@ type Command struct {
 	InventoryAdmin  string `default:"127.0.0.1:7012" placeholder:"HOST:PORT" help:"Address of inventory-srv's health and metrics."`
 	BrokerFlags
 	DevControlFlags
+	NotifyFlags
 	PaymentWindow time.Duration `default:"30m" help:"How long a customer has to pay unless the order says otherwise: one of the delay levels, 1s to 720h."`
 	cli.Log
 }
@@ -59,6 +60,7 @@ func (c Command) Run(ctx context.Context, out cli.Output) (err error) {
 			"--listen=" + c.OrderListen, "--admin-listen=" + c.OrderAdmin, "--payment-window=" + c.PaymentWindow.String(),
 		},
 		InventoryFlags: []string{"--listen=" + c.InventoryListen, "--admin-listen=" + c.InventoryAdmin},
+		Notify:         c.NotifyFlags.wanted(), NotifyFlags: c.NotifyFlags.flags(),
 	})
 	if err != nil {
 		return err
@@ -76,6 +78,7 @@ func (c Command) Run(ctx context.Context, out cli.Output) (err error) {
 	fmt.Fprintf(out.Stdout, "order-srv      gRPC %s, health and metrics http://%s\n", s.OrderAddr(), s.OrderAdminAddr())
 	fmt.Fprintf(out.Stdout, "inventory-srv  gRPC %s, health and metrics http://%s\n", s.InventoryAddr(), s.InventoryAdminAddr())
 	fmt.Fprintf(out.Stdout, "broker         %s (name server, too)\n", s.Broker().Addr())
+	c.NotifyFlags.describe(out.Stdout, s)
 	control.describe(out.Stdout)
 	fmt.Fprintf(out.Stdout, "data           %s\nready; Ctrl-C ends it\n", c.dataText())
 	return s.Failed(ctx)

@@ -78,6 +78,14 @@ func (s *service) stop(ctx context.Context) error {
 	}
 }
 
+// failed is closed when the service has ended; one that does not run never fails.
+func (s *service) failed() <-chan struct{} {
+	if s == nil {
+		return nil
+	}
+	return s.ended
+}
+
 // failure is why the service has ended by itself.
 func (s *service) failure(name string) error {
 	return fmt.Errorf("%s has ended: %w", name, s.err)

@@ -43,9 +43,13 @@ type Options struct {
 	// databases are is not to be said.
 	OrderFlags     []string
 	InventoryFlags []string
+
+	Notify      bool     // the notifier runs, too; see StartNotify
+	NotifyFlags []string // its settings
 }
 
-// System is the broker and both services in this process.
+// System is the broker and both services in this process, and the notifier if it is asked
+// for.
 type System struct {
 	options   Options
 	log       *slog.Logger
@@ -54,7 +58,7 @@ type System struct {
 	data      string // folder of the databases
 	temporary bool   // it goes with the system
 
-	orders, inventory *service // nil when it does not run
+	orders, inventory, notify *service // nil when it does not run
 }
 
 // queues is how many queues a topic gets: with one process of each service, it
@@ -69,6 +73,9 @@ func Start(ctx context.Context, o Options) (s *System, err error) {
 	}
 	if err = s.StartOrders(ctx); err == nil {
 		err = s.StartInventory(ctx)
+	}
+	if err == nil && o.Notify {
+		err = s.StartNotify(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close(context.WithoutCancel(ctx)))
@@ -227,13 +234,15 @@ func (s *System) Failed(ctx context.Context) error {
 		return s.orders.failure("order-srv")
 	case <-s.inventory.ended:
 		return s.inventory.failure("inventory-srv")
+	case <-s.notify.failed():
+		return s.notify.failure("notify")
 	}
 }
 
-// Close drains both services, ends the broker and removes what is temporary.
+// Close drains the services, ends the broker and removes what is temporary.
 func (s *System) Close(ctx context.Context) error {
-	// inventory-srv first: what it asks of order-srv is answered to the end.
-	err := errors.Join(s.StopInventory(ctx), s.StopOrders(ctx))
+	// inventory-srv before order-srv: what it asks is answered to the end.
+	err := errors.Join(s.StopNotify(ctx), s.StopInventory(ctx), s.StopOrders(ctx))
 	if s.broker != nil {
 		err = errors.Join(err, s.broker.Close())
 	}

@@ -13,6 +13,7 @@ import (
 	orderv1 "orderflow/api/proto/order/v1"
 	"orderflow/cmd/orderctl/demo"
 	"orderflow/cmd/orderctl/dev"
+	"orderflow/cmd/orderctl/notifysrv"
 	"orderflow/internal/cli"
 )
 
@@ -64,6 +65,8 @@ type Grammar struct {
 	Clock  struct {
 		Advance dev.AdvanceCommand `cmd:"" help:"Push the clock of \"orderctl dev\" or \"orderctl broker\" forward."`
 	} `cmd:"" help:"Push the clock of \"orderctl dev\" or \"orderctl broker\"."`
+
+	Notify notifysrv.Command `cmd:"" help:"Tell customers what happens to their orders: a consumer group of its own, in the log or by a signed webhook."`
 
 	Demo demo.Commands `cmd:"" help:"Tell the story of an order."`
 

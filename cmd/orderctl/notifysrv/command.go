@@ -1,0 +1,32 @@
+// Package notifysrv puts the notifier together. It is importable, so that "orderctl dev"
+// and tests run the same assembly as "orderctl notify".
+package notifysrv
+
+import (
+	"context"
+	"fmt"
+
+	"orderflow/internal/assembly"
+	"orderflow/internal/cli"
+	"orderflow/internal/clock"
+	"orderflow/internal/mq"
+	"orderflow/internal/version"
+)
+
+// Command runs the notifier until SIGTERM.
+type Command struct{ Config }
+
+// Run is the command.
+func (c Command) Run(ctx context.Context, out cli.Output) error {
+	log := c.Logger(out.Stderr).With("service", Name)
+	mq.UseLogger(log)
+	log.Info("starting", "version", version.String(), "database", c.DatabaseURL,
+		"name_servers", c.NameServers, "topic_prefix", c.TopicPrefix, "notifications_to", c.target())
+	app, cleanup, err := New(ctx, c.Config, assembly.Host{Log: log, Clock: clock.System{}})
+	if err != nil {
+		return err
+	}
+	defer cleanup()
+	fmt.Fprintf(out.Stdout, "notify  gRPC health %s, health and metrics http://%s, notifications to %s\n", app.Addr(), app.AdminAddr(), c.target())
+	return app.Run(ctx)
+}
