@@ -21,7 +21,7 @@ const (
 	lanes = 8
 	// leaseSlack is how much longer an event is held than sending may take: for the
 	// record, and for clocks that differ.
-	leaseSlack = 30 * time.Second
+	leaseSlack = 10 * time.Second
 	// recordTimeout bounds how long it may take to note what became of an event; it has
 	// to be noted even if the handler's time is up.
 	recordTimeout = 5 * time.Second
