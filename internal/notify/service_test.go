@@ -76,8 +76,6 @@ func TestFailedSendComesAgain(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		e, neighbour := newEvent(), newEvent()
-		var first string
-		w.post.hold = nil
 		w.post.fails = func(id string, try int) error {
 			if id == notify.EventID(e.GetOrderId(), event.TagCreated) && try < 3 {
 				return errInjected
@@ -93,7 +91,7 @@ func TestFailedSendComesAgain(t *testing.T) {
 		w.mustDeliver(event.TagCreated, e, neighbour)
 		w.wantSent(e, event.TagCreated, 1)
 		w.wantSent(neighbour, event.TagCreated, 1)
-		first = w.post.bodies(notify.EventID(e.GetOrderId(), event.TagCreated))[0]
+		first := w.post.bodies(notify.EventID(e.GetOrderId(), event.TagCreated))[0]
 		if at := payload(t, first).OccurredAt; !at.Equal(start) {
 			t.Errorf("the body is of %v, want that of the first delivery", at)
 		}
@@ -143,9 +141,8 @@ func TestUnreadableIsParked(t *testing.T) {
 				t.Errorf("%s: %v, want a permanent error", tag, err)
 			}
 		}
-		nobody, never, why, future, wrong := newEvent(), newEvent(), newEvent(), closedEvent(99), closedEvent(timeout)
+		nobody, never, why, future, wrong := newEvent(), newEvent(), newEvent(), closedEvent(99), newEvent()
 		nobody.CustomerId, never.OccurredAtMs, wrong.OccurredAtMs = "", 0, 1<<62
-		wrong.CloseReason = timeout
 		w.mustDeliver(event.TagCreated, nobody, never, wrong)
 		w.mustDeliver(event.TagClosed, why, future)
 		w.wantParked(map[string]string{
@@ -229,6 +226,9 @@ func TestHangingSendHoldsUpNobody(t *testing.T) {
 			}
 			if id == hanging {
 				<-sending.Done()
+				if n := others.Load(); n != 7 {
+					t.Errorf("%d others were sent meanwhile", n)
+				}
 				return
 			}
 			if others.Add(1) == 7 {
