@@ -11,6 +11,7 @@ import (
 	"orderflow/internal/assembly"
 	"orderflow/internal/mq"
 	"orderflow/internal/notify"
+	"orderflow/internal/parking"
 	"orderflow/internal/telemetry"
 )
 
@@ -24,7 +25,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		telemetry.NewTracer, telemetry.NewRegistry,
 		wire.Bind(new(prometheus.Registerer), new(*prometheus.Registry)),
 
-		assembly.OpenDatabase, notify.NewStore, assembly.NewParker,
+		assembly.OpenDatabase, notify.NewStore, parking.NewStore, assembly.NewParker,
 
 		mq.NewMetrics, assembly.NewMQClient, assembly.NewAdmin, newConsumer,
 

@@ -11,6 +11,7 @@ import (
 	"orderflow/internal/assembly"
 	"orderflow/internal/mq"
 	"orderflow/internal/notify"
+	"orderflow/internal/parking"
 	"orderflow/internal/telemetry"
 )
 
@@ -41,7 +42,8 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		cleanup()
 		return nil, nil, err
 	}
-	parker := assembly.NewParker(db, clock, metrics)
+	parkingStore := parking.NewStore(db, clock)
+	parker := assembly.NewParker(parkingStore, metrics)
 	notifyMetrics := notify.NewMetrics(registry)
 	point, err := newPoint(c)
 	if err != nil {
