@@ -78,12 +78,14 @@ const (
 )
 
 // One statement reads one moment, also while orders are running. It begins with the
-// SKUs and not with the stock, and so finds units of those without a stock row.
+// SKUs and not with the stock, and so finds units of those without a stock row. The
+// join is a left one, without a condition on its right side, so that databases read
+// the lines of these SKUs first, and not all reservations of a status.
 const booksQuery = `SELECT ? AS kind, sku, available, reserved, sold, received, 0 AS units FROM stocks WHERE sku IN ?
 UNION ALL SELECT ?, sku, 0, 0, 0, 0, SUM(quantity) FROM receipts WHERE sku IN ? GROUP BY sku
 UNION ALL SELECT ?, sku, 0, 0, 0, 0, SUM(difference) FROM adjustments WHERE sku IN ? GROUP BY sku
-UNION ALL SELECT CASE o.status WHEN ? THEN ? ELSE ? END, l.sku, 0, 0, 0, 0, SUM(l.quantity) FROM reservation_lines l
-JOIN reservations o ON o.order_id = l.order_id WHERE l.sku IN ? AND o.status IN (?, ?) GROUP BY l.sku, o.status`
+UNION ALL SELECT CASE o.status WHEN ? THEN ? WHEN ? THEN ? ELSE '' END, l.sku, 0, 0, 0, 0, SUM(l.quantity)
+FROM reservation_lines l LEFT JOIN reservations o ON o.order_id = l.order_id WHERE l.sku IN ? GROUP BY l.sku, o.status`
 
 // booksOf adds up SKUs, up to booksPage of them, and sorts them. Those about which there is nothing to
 // say are left out.
@@ -94,7 +96,7 @@ func (s *Store) booksOf(ctx context.Context, skus []string) ([]books, error) {
 		Units int64
 	}
 	err := s.db.With(ctx).Raw(booksQuery, sumStock, skus, sumRecords, skus, sumRecords, skus,
-		StatusReserved, sumHeld, sumBought, skus, StatusReserved, StatusSold).Scan(&rows).Error
+		StatusReserved, sumHeld, StatusSold, sumBought, skus).Scan(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("add up the books: %w", err)
 	}
