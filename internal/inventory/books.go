@@ -8,8 +8,13 @@ import (
 	"strings"
 )
 
-// booksPage is how many SKUs are added up in one statement.
-const booksPage = 100
+const (
+	// maxBooks is how many SKUs may be asked for, and are listed at once.
+	maxBooks = 100
+	// booksPage is how many SKUs are added up in one statement: one of 100 SKUs with
+	// 10,000 orders each would take longer than a statement may.
+	booksPage = 10
+)
 
 // books are the sums about one SKU, from all the places where they are kept.
 type books struct {
@@ -54,11 +59,11 @@ func (s *Store) skusAfter(ctx context.Context, after string) ([]string, error) {
 	var args []any
 	for _, table := range []string{"stocks", "receipts", "adjustments", "reservation_lines"} {
 		parts = append(parts, "SELECT sku FROM (SELECT DISTINCT sku FROM "+table+" WHERE sku > ? ORDER BY sku LIMIT ?) "+table)
-		args = append(args, after, booksPage)
+		args = append(args, after, maxBooks)
 	}
 	var skus []string
 	query := strings.Join(parts, " UNION ") + " ORDER BY sku LIMIT ?"
-	if err := s.db.With(ctx).Raw(query, append(args, booksPage)...).Scan(&skus).Error; err != nil {
+	if err := s.db.With(ctx).Raw(query, append(args, maxBooks)...).Scan(&skus).Error; err != nil {
 		return nil, fmt.Errorf("list the SKUs: %w", err)
 	}
 	return skus, nil
@@ -73,14 +78,16 @@ const (
 )
 
 // One statement reads one moment, also while orders are running. It begins with the
-// SKUs and not with the stock, and so finds units of those without a stock row.
+// SKUs and not with the stock, and so finds units of those without a stock row. The
+// join is a left one, without a condition on its right side, so that databases read
+// the lines of these SKUs first, and not all reservations of a status.
 const booksQuery = `SELECT ? AS kind, sku, available, reserved, sold, received, 0 AS units FROM stocks WHERE sku IN ?
 UNION ALL SELECT ?, sku, 0, 0, 0, 0, SUM(quantity) FROM receipts WHERE sku IN ? GROUP BY sku
 UNION ALL SELECT ?, sku, 0, 0, 0, 0, SUM(difference) FROM adjustments WHERE sku IN ? GROUP BY sku
-UNION ALL SELECT CASE o.status WHEN ? THEN ? ELSE ? END, l.sku, 0, 0, 0, 0, SUM(l.quantity) FROM reservation_lines l
-JOIN reservations o ON o.order_id = l.order_id WHERE l.sku IN ? AND o.status IN (?, ?) GROUP BY l.sku, o.status`
+UNION ALL SELECT CASE o.status WHEN ? THEN ? WHEN ? THEN ? ELSE '' END, l.sku, 0, 0, 0, 0, SUM(l.quantity)
+FROM reservation_lines l LEFT JOIN reservations o ON o.order_id = l.order_id WHERE l.sku IN ? GROUP BY l.sku, o.status`
 
-// booksOf adds up up to booksPage SKUs, sorted. Those about which there is nothing to
+// booksOf adds up SKUs, up to booksPage of them, and sorts them. Those about which there is nothing to
 // say are left out.
 func (s *Store) booksOf(ctx context.Context, skus []string) ([]books, error) {
 	var rows []struct {
@@ -89,7 +96,7 @@ func (s *Store) booksOf(ctx context.Context, skus []string) ([]books, error) {
 		Units int64
 	}
 	err := s.db.With(ctx).Raw(booksQuery, sumStock, skus, sumRecords, skus, sumRecords, skus,
-		StatusReserved, sumHeld, sumBought, skus, StatusReserved, StatusSold).Scan(&rows).Error
+		StatusReserved, sumHeld, StatusSold, sumBought, skus).Scan(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("add up the books: %w", err)
 	}
@@ -128,18 +135,26 @@ func (s *Store) eachPageOfBooks(ctx context.Context, after string, do func([]boo
 		if err != nil || len(skus) == 0 {
 			return err
 		}
-		page, err := s.booksOf(ctx, skus)
-		if err != nil {
+		if err := s.eachPageOf(ctx, skus, do); err != nil || len(skus) < maxBooks {
 			return err
-		}
-		if len(page) > 0 {
-			if err := do(page); err != nil {
-				return err
-			}
-		}
-		if len(skus) < booksPage {
-			return nil
 		}
 		after = skus[len(skus)-1]
 	}
+}
+
+// eachPageOf does that with the books of some SKUs, which are sorted.
+func (s *Store) eachPageOf(ctx context.Context, skus []string, do func([]books) error) error {
+	for some := range slices.Chunk(skus, booksPage) {
+		page, err := s.booksOf(ctx, some)
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
+			continue
+		}
+		if err := do(page); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,8 +1,8 @@
 package inventory
 
 import (
-	"context"
 	"fmt"
+	"slices"
 
 	"google.golang.org/grpc"
 
@@ -57,32 +57,22 @@ func (a *auditAPI) StreamBooks(
 	if err := checkBooks(in); err != nil {
 		return err
 	}
+	send := func(page []books) error { return stream.Send(booksMessage(page)) }
 	if len(in.GetSkus()) > 0 {
-		return forClient(a.sendBooksOf(stream.Context(), in.GetSkus(), stream))
+		skus := slices.Compact(slices.Sorted(slices.Values(in.GetSkus())))
+		return forClient(a.store.eachPageOf(stream.Context(), skus, send))
 	}
-	return forClient(a.store.eachPageOfBooks(stream.Context(), in.GetAfterSku(), func(page []books) error {
-		return sendBooks(page, stream)
-	}))
+	return forClient(a.store.eachPageOfBooks(stream.Context(), in.GetAfterSku(), send))
 }
 
-func (a *auditAPI) sendBooksOf(
-	ctx context.Context, skus []string, stream grpc.ServerStreamingServer[inventoryv1.StreamBooksResponse],
-) error {
-	page, err := a.store.booksOf(ctx, skus)
-	if err != nil || len(page) == 0 {
-		return err
-	}
-	return sendBooks(page, stream)
-}
-
-func sendBooks(page []books, stream grpc.ServerStreamingServer[inventoryv1.StreamBooksResponse]) error {
+func booksMessage(page []books) *inventoryv1.StreamBooksResponse {
 	out := &inventoryv1.StreamBooksResponse{}
 	for _, b := range page {
 		out.Books = append(out.Books, &inventoryv1.Books{
 			Stock: stockMessage(b.Stock), Missing: b.missing, Receipts: b.receipts, Held: b.held, Bought: b.bought,
 		})
 	}
-	return stream.Send(out)
+	return out
 }
 
 func checkSpan(in *inventoryv1.StreamReservationsRequest) error {
@@ -121,7 +111,7 @@ func checkBooks(in *inventoryv1.StreamBooksRequest) error {
 		}
 		wrong.Add("after_sku", "must be empty if skus are given")
 	}
-	checkSKUs(&wrong, in.GetSkus(), booksPage)
+	checkSKUs(&wrong, in.GetSkus(), maxBooks)
 	return wrong.Err()
 }
 

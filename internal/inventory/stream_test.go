@@ -197,7 +197,7 @@ func TestStreamBooksInPages(t *testing.T) {
 		}
 		var got []string
 		for _, p := range pages {
-			if len(p.GetBooks()) > 100 {
+			if len(p.GetBooks()) == 0 || len(p.GetBooks()) > 100 {
 				t.Errorf("a page of %d", len(p.GetBooks()))
 			}
 			for _, b := range p.GetBooks() {
