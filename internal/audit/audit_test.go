@@ -65,6 +65,9 @@ func TestTellsWhatToDo(t *testing.T) {
 	other := m.wrong(t, 1, "closed and sold")[0]
 	m.park("p1")
 	report := auditOf(t, m, testConfig())
+	if took := time.Duration(report.Summary.Duration); took < testConfig().Grace {
+		t.Errorf("it took %v, less than the grace period", took)
+	}
 	for _, want := range []Violation{
 		{
 			Code: ClosedStillHolds, OrderID: id, Expected: "nothing held", Mend: "orderctl audit --repair",

@@ -37,6 +37,7 @@ type model struct {
 	reservations map[string]*inventoryv1.AuditedReservation
 	known        map[string]int64 // version of the reservation that order-srv has heard of
 	frozen       map[string]bool  // these do not go on
+	slow         map[string]bool  // nor do these, until they are read again
 	driven       map[string]bool  // what becomes of these is decided by messages only
 	deaf         map[string]bool  // no message reaches inventory for these
 	skewed       map[string]func(*inventoryv1.Books)
@@ -53,7 +54,7 @@ func newModel(seed uint64) *model {
 	return &model{
 		rng: rng, now: time.UnixMilli(1_790_000_000_000), pace: 4 * page, page: page, breaks: rng.IntN(2) * 15,
 		orders: map[string]*orderv1.AuditedOrder{}, reservations: map[string]*inventoryv1.AuditedReservation{},
-		known: map[string]int64{}, frozen: map[string]bool{}, driven: map[string]bool{}, deaf: map[string]bool{},
+		known: map[string]int64{}, frozen: map[string]bool{}, slow: map[string]bool{}, driven: map[string]bool{}, deaf: map[string]bool{},
 		skewed: map[string]func(*inventoryv1.Books){},
 	}
 }
@@ -87,7 +88,7 @@ func (m *model) After(d time.Duration) <-chan time.Time {
 func (m *model) goOn() {
 	m.now = m.now.Add(time.Duration(m.rng.IntN(20)) * time.Millisecond)
 	for range m.pace {
-		if m.rng.IntN(20) == 0 { // more, and the audit would not come to an end
+		if m.rng.IntN(25) == 0 { // more, and the audit would not come to an end
 			m.place()
 			continue
 		}
@@ -113,7 +114,33 @@ func (m *model) stepNear(at int) {
 func (m *model) place() string {
 	m.serial++
 	ms := m.now.Add(-time.Duration(m.rng.IntN(50)) * time.Millisecond).UnixMilli()
-	id := fmt.Sprintf("%08x-%04x-7000-8000-%012x", ms>>16, ms&0xffff, m.serial)
+	return m.placeAs(fmt.Sprintf("%08x-%04x-7000-8000-%012x", ms>>16, ms&0xffff, m.serial))
+}
+
+// placeBefore commits an order just where orders were read already, and has its stock
+// reserved. Its customer is slow: see payWhileRead.
+func (m *model) placeBefore(id string) {
+	m.serial++
+	id = m.placeAs(id[:19] + "7" + id[20:24] + fmt.Sprintf("%012x", m.serial))
+	m.keep(id, reserved)
+	m.hear(id)
+	m.frozen[id], m.slow[id] = true, true
+}
+
+// payWhileRead pays some of the slow orders among those that are read again, and has
+// them sold: between their reading at one service and at the other.
+func (m *model) payWhileRead(ids []string) {
+	for _, id := range ids {
+		if m.slow[id] && m.rng.IntN(2) == 0 {
+			m.change(id, paid)
+			m.handle(id)
+			delete(m.slow, id)
+			delete(m.frozen, id)
+		}
+	}
+}
+
+func (m *model) placeAs(id string) string {
 	expires := m.now.Add(time.Hour).UnixMilli()
 	switch m.rng.IntN(3) {
 	case 0:
@@ -275,6 +302,8 @@ func rows[R proto.Message](m *model, all map[string]R, after, until string, ids 
 	m.broke = 0
 	if ids == nil {
 		ids = m.ids
+	} else {
+		defer m.payWhileRead(ids)
 	}
 	begin, _ := slices.BinarySearch(ids, after+"\x00")
 	for _, id := range ids[begin:] {
@@ -292,6 +321,9 @@ func rows[R proto.Message](m *model, all map[string]R, after, until string, ids 
 	}
 	// What has just been read moves on, before the other service is read.
 	for range m.pace {
+		if m.rng.IntN(8*m.pace) == 0 {
+			m.placeBefore(after)
+		}
 		at, _ := slices.BinarySearch(m.ids, after)
 		m.stepNear(max(at-m.rng.IntN(m.page+1), 0))
 	}
