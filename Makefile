@@ -26,7 +26,7 @@ NO_STACK = env -u ORDERFLOW_TEST_MYSQL -u ORDERFLOW_TEST_NAMESRV
 # Runs a command on the stack, and stops what it had to start for it.
 ON_STACK = $(STACK) run
 
-.PHONY: help generate generate-check lint build test test-race test-real conformance demo demo-real bench clean \
+.PHONY: help generate generate-check lint build test test-race test-real conformance demo demo-real bench bench-audit clean \
 	stack-up stack-down stack-reset stack-status stack-env
 
 help: ## show this list
@@ -77,6 +77,9 @@ bench: ## measure orders against the raw floor, and devbroker against RocketMQ
 	@$(ON_STACK) $(GO) test -run '^$$' -bench 'Broker' -benchtime 20000x -timeout 30m $(TESTFLAGS) ./test/bench/...
 	@$(GO) test -run '^$$' -bench 'FirstMessage' $(TESTFLAGS) ./test/bench/...
 	@$(GO) test -run '^$$' -bench . $(TESTFLAGS) ./internal/mq/devbroker/
+
+bench-audit: ## measure orderctl audit on 1,000,000 orders in MariaDB (ORDERFLOW_BENCH_ORDERS)
+	@$(ON_STACK) $(GO) test -run '^$$' -bench '^BenchmarkAudit$$' -benchtime 1x -timeout 60m $(TESTFLAGS) ./test/bench/
 
 clean: ## remove bin/; the stack's data goes with stack-reset
 	rm -rf bin

@@ -16,6 +16,7 @@ import (
 type grammar struct {
 	Serve  serve  `cmd:"" help:"Run."`
 	Broken broken `cmd:"" help:"Fail."`
+	Unable unable `cmd:"" help:"Fail with a code of its own."`
 }
 
 type serve struct {
@@ -34,6 +35,12 @@ func (s serve) Run(ctx context.Context, out Output) error {
 }
 
 func (broken) Run() error { return errors.New("no luck") }
+
+type unable struct{}
+
+func (unable) Run() error {
+	return fmt.Errorf("judge: %w", &ExitError{Code: 5, Err: errors.New("no luck")})
+}
 
 // run runs the program and returns the exit code and what it wrote.
 func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
@@ -54,6 +61,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"it works", []string{"serve", "--database-url", url}, ExitOK},
 		{"it fails", []string{"broken"}, ExitFailed},
+		{"it fails with a code of its own", []string{"unable"}, 5},
 		{"help", []string{"--help"}, ExitOK},
 		{"help of a command with required flags", []string{"serve", "--help"}, ExitOK},
 		{"unknown flag", []string{"serve", "--nonsense"}, ExitUsage},

@@ -5,6 +5,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -19,6 +20,19 @@ const (
 	ExitFailed = 1 // it did not work
 	ExitUsage  = 2 // the command line or the environment is wrong
 )
+
+// ExitError is an error of a command that ends the program with another code than
+// ExitFailed.
+type ExitError struct {
+	Code int
+	Err  error
+}
+
+// Error is what went wrong.
+func (e *ExitError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what went wrong.
+func (e *ExitError) Unwrap() error { return e.Err }
 
 // Program is a program with a command line.
 type Program struct {
@@ -51,6 +65,10 @@ func (p Program) Main(ctx context.Context, args []string, out Output) int {
 			explain = error.Error
 		}
 		fmt.Fprintf(out.Stderr, "%s: %s\n", p.Name, explain(err))
+		var exit *ExitError
+		if errors.As(err, &exit) {
+			return exit.Code
+		}
 		return ExitFailed
 	}
 	return ExitOK

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -55,7 +56,7 @@ func BenchmarkPlaceOrder(b *testing.B) {
 	check(b, err)
 	names, level := prepare(b, nameServer)
 	raw := newFloor(b, nameServer, db, names.OrderEvents, names.OrderTimeouts, level)
-	orders := startService(b, nameServer, url, names)
+	orders, _ := startService(b, nameServer, url, names)
 	for _, callers := range []int{1, 32} {
 		b.Run(fmt.Sprintf("floor/callers=%d", callers), func(b *testing.B) { drive(b, callers, "orders/s", raw.place) })
 		b.Run(fmt.Sprintf("service/callers=%d", callers), func(b *testing.B) {
@@ -128,11 +129,10 @@ func prepare(b *testing.B, nameServer string) (event.Names, int) {
 }
 
 // startService runs order-srv in this process, as its program would.
-func startService(b *testing.B, nameServer, url string, names event.Names) orderv1.OrderServiceClient {
+func startService(b *testing.B, nameServer, url string, names event.Names) (client orderv1.OrderServiceClient, address string) {
 	b.Helper()
-	prefix := names.OrderEvents[:len(names.OrderEvents)-len(event.NewNames("").OrderEvents)]
 	config, err := ordersrv.ParseConfig("--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--database-url="+url,
-		"--name-servers="+nameServer, "--topic-prefix="+prefix, "--payment-window="+window.String())
+		"--name-servers="+nameServer, "--topic-prefix="+prefixOf(names), "--payment-window="+window.String())
 	check(b, err)
 	ctx, stop := context.WithCancel(context.Background())
 	app, cleanup, err := ordersrv.New(ctx, config, assembly.Host{Log: slog.New(slog.DiscardHandler), Clock: clock.System{}})
@@ -149,7 +149,12 @@ func startService(b *testing.B, nameServer, url string, names event.Names) order
 	})
 	orders := orderv1.NewOrderServiceClient(conn)
 	waitReady(b, orders)
-	return orders
+	return orders, app.Addr()
+}
+
+// prefixOf is the prefix that all names of a run begin with.
+func prefixOf(names event.Names) string {
+	return strings.TrimSuffix(names.OrderEvents, event.NewNames("").OrderEvents)
 }
 
 // waitReady places an order as soon as the service can.

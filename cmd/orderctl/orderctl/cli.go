@@ -60,6 +60,8 @@ type Grammar struct {
 		Init InitMQ `cmd:"" help:"Create the topics and consumer groups that the services need."`
 	} `cmd:"" name:"mq" help:"Prepare the broker."`
 
+	Audit Audit `cmd:"" help:"Compare the books of both services, and have mended what messages can mend."`
+
 	Dev    dev.Command       `cmd:"" help:"Run the broker and both services in this process, on SQLite."`
 	Broker dev.BrokerCommand `cmd:"" help:"Run the embedded broker alone: RocketMQ's wire protocol without a JVM."`
 	Clock  struct {
