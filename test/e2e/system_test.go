@@ -33,6 +33,7 @@ type system struct {
 	skus         map[string]int64 // received, by SKU
 	acknowledged chan string      // ids of the orders that were placed; see orderIDs
 	known        []string
+	restored     bool // inventory's database was, and knows less than order-srv
 }
 
 // customers numbers the tests, so that each has its own customer and SKUs.
