@@ -57,13 +57,17 @@ UNION ALL SELECT order_id, reason FROM {inventory}.parked_messages`
 
 // audit waits until all orders of the test have come to rest, and then checks
 // that nothing was lost, sold twice or left behind. It looks into the databases
-// and asks no service.
+// and asks no service. Then the product's audit has its turn, on a system of the
+// test's own whose services run.
 func (s *system) audit() {
 	s.t.Helper()
 	s.eventually(auditTimeout, s.unsettled)
 	s.auditBooks()
 	s.auditOrders()
 	s.auditParked()
+	if !s.isShared() && s.order.runs() && s.inventory.runs() {
+		s.judge()
+	}
 }
 
 func (s *system) unsettled() string {

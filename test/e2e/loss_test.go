@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -96,12 +95,12 @@ func (l *lossy) losePayment(o *orderv1.Order) {
 // where it cannot be killed, what it says gets lost.
 func (l *lossy) giveUp(call func(ctx context.Context) error) {
 	l.t.Helper()
-	before := l.discarded()
+	before := l.stored(mq.DiscardedTopic)
 	lost := func() string {
 		if l.embedded != nil {
 			l.embedded.Broker().CheckNow()
 		}
-		if l.discarded() == before {
+		if l.stored(mq.DiscardedTopic) == before {
 			return "the broker has given up no half message"
 		}
 		return ""
@@ -125,22 +124,6 @@ func (l *lossy) giveUp(call func(ctx context.Context) error) {
 	l.eventually(waitTimeout, lost)
 	l.useOrder(l.restart(l.order))
 	l.waitReady(l.order)
-}
-
-// discarded is how many half messages the broker has given up.
-func (l *lossy) discarded() (n int64) {
-	l.t.Helper()
-	ctx, cancel := l.call()
-	defer cancel()
-	offsets, err := l.admin.TopicMaxOffsets(ctx, mq.DiscardedTopic)
-	var none *mq.NotFoundError
-	if !errors.As(err, &none) { // it does not exist until there is one
-		l.must(err)
-	}
-	for _, offset := range offsets {
-		n += offset
-	}
-	return n
 }
 
 // drainTimeout is how long a half message may take from the broker's leftovers to where
