@@ -214,6 +214,7 @@ func TestNotifyToTheLog(t *testing.T) {
 }
 
 func TestWrongFlagsOfNotify(t *testing.T) {
+	t.Chdir(t.TempDir()) // SQLite makes the file
 	for _, args := range [][]string{
 		{"notify"},
 		{"notify", "--database-url=x"},
