@@ -150,11 +150,14 @@ func money(m *orderv1.Money) string {
 }
 
 // expiry is when the order's payment window ends.
-func expiry(o *orderv1.Order) string {
-	if o.GetTimeoutExempt() {
+func expiry(o *orderv1.Order) string { return end(o.GetExpiresAt()) }
+
+// end is when a payment window ends; that of an order which is exempt has no end.
+func end(t *timestamppb.Timestamp) string {
+	if t == nil {
 		return never
 	}
-	return moment(o.GetExpiresAt())
+	return moment(t)
 }
 
 // orDash keeps a cell from being empty.
