@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"orderflow/internal/event"
 )
 
 // What the sweeper finds.
@@ -11,7 +13,9 @@ const foundOverdue = "overdue"
 
 // foundUnconfirmed names an order whose stock is not confirmed, by the event that
 // inventory seems to lack.
-func foundUnconfirmed(o Order) string { return string(o.Status.tag()) + "_unconfirmed" }
+func foundUnconfirmed(o Order) string { return unconfirmed(o.Status.tag()) }
+
+func unconfirmed(lacking event.Tag) string { return string(lacking) + "_unconfirmed" }
 
 // Metrics counts what the sweeper does. A nil *Metrics counts nothing.
 type Metrics struct {
@@ -28,7 +32,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Help: "Orders that the sweeper found stuck (overdue, created_unconfirmed, paid_unconfirmed, closed_unconfirmed).",
 		}, []string{"what"}),
 		healed: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "order_sweeper_healed_total", Help: "Orders that went on after the sweeper had done something about them.",
+			Name: "order_sweeper_healed_total", Help: "Orders that went on after the sweeper had done something about them, by what it had found.",
 		}, []string{"what"}),
 		rounds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "order_sweeper_round_seconds", Help: "How long the sweeper's rounds took.",
@@ -36,6 +40,10 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		}),
 	}
 	r.MustRegister(m.found, m.healed, m.rounds)
+	for _, what := range []string{foundOverdue, unconfirmed(event.TagCreated), unconfirmed(event.TagPaid), unconfirmed(event.TagClosed)} {
+		m.found.WithLabelValues(what) // there before the first one, so that a rate sees it
+		m.healed.WithLabelValues(what)
+	}
 	return m
 }
 
