@@ -24,6 +24,7 @@ const (
 
 	timedOut   = orderv1.CloseReason_CLOSE_REASON_TIMEOUT
 	outOfStock = orderv1.CloseReason_CLOSE_REASON_OUT_OF_STOCK
+	cancelled  = orderv1.CloseReason_CLOSE_REASON_CANCELLED
 )
 
 const (
