@@ -48,9 +48,9 @@ func TestExtendPayment(t *testing.T) {
 	onStacks(t, needs{}, func(t *testing.T, on stack) {
 		s := sharedSystem(t, on)
 		tea := s.stocked("tea", 10)
-		o := s.waitStatus(s.place(expiring, line(tea, 4)), reserved)
+		o := s.waitStatus(s.place(shortly, line(tea, 4)), reserved)
 		far := s.waitStatus(s.place(minute, line(tea, 1)), reserved)
-		r := extension(o, extended)
+		r := extension(o, later)
 		longer, err := s.askToExtend(r)
 		s.must(err)
 		if now, old := longer.GetExpiresAt().AsTime(), o.GetExpiresAt().AsTime(); !now.After(old) || longer.GetVersion() != o.GetVersion()+1 {
