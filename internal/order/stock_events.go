@@ -116,7 +116,7 @@ func (s *Service) confirm(ctx context.Context, o Order, n stockNews) error {
 	after := n.after(o)
 	e := receivedIn(n.message, ByInventory)
 	if after.settled() && o.SweepCount > 0 {
-		e = e.because("healed: the sweeper had sent %s again, %d times", o.Status.tag(), o.SweepCount)
+		e = e.because("healed: the sweeper had sent %s again (looks: %d)", o.Status.tag(), o.SweepCount)
 	}
 	if err := s.store.inTx(ctx, func(tx *Tx) error { return tx.save(o, after, e) }); err != nil {
 		return err

@@ -16,6 +16,16 @@ import (
 // Command runs the notifier until SIGTERM.
 type Command struct{ Config }
 
+// Help is more about it.
+func (Command) Help() string {
+	return `A consumer of its own beside inventory-srv: it tells each customer once that an order
+was placed, paid or closed, in its log or by a signed webhook. It makes its tables and
+its consumer group itself.
+
+  orderctl notify --database-url sqlite:notify.db
+  orderctl notify --database-url sqlite:notify.db --webhook-url https://example.com/hook --webhook-secret-file secret`
+}
+
 // Run is the command.
 func (c Command) Run(ctx context.Context, out cli.Output) error {
 	log := c.Logger(out.Stderr).With("service", Name)
