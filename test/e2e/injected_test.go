@@ -43,6 +43,9 @@ func TestT44ClosedComesBeforeCreated(t *testing.T) {
 		})
 		s.wantReservation(ghost, givenBack, 1)
 		s.waitStock(tea, 10, 0, 0)
+		if text := s.orderctl(1, "audit"); !strings.Contains(text, id) {
+			t.Errorf("orderctl audit does not tell what is parked:\n%s", text)
+		}
 		s.audit()
 	})
 }

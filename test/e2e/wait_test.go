@@ -91,6 +91,7 @@ func TestT38OrdersEndWhileInventoryIsDown(t *testing.T) {
 		s.wantPaid(s.pay(exempt))
 		s.waitStock(tea, 8, 0, 2)
 		s.audit()
+		s.orderctl(0, "audit")
 	})
 }
 
