@@ -281,6 +281,30 @@ func TestWatchEndsWithTheOrder(t *testing.T) {
 	}
 }
 
+// The last change is committed between the two statements of a read: it is sent, and
+// the watch ends all the same, with nobody to wake it.
+func TestWatchEndsWithAChangeInTheMiddleOfARead(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		s, stop := w.replica(w.running())
+		stop()
+		other, _ := w.replica(w.running())
+		o := w.begin()
+		var changed atomic.Bool
+		w.faults.set(func(db *gorm.DB) error {
+			if _, ofTimeline := db.Statement.Dest.(*[]Entry); ofTimeline && changed.CompareAndSwap(false, true) {
+				w.change(other, o.ID, Paid, StockSold)
+			}
+			return nil
+		})
+		r := w.watch(s, o.ID, 0)
+		r.wantVersions(1, 2)
+		if err := r.end(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A client that breaks off and resumes with the last version that it saw sees every
 // change exactly once and in order, whoever makes changes meanwhile.
 func TestWatchResumesByVersion(t *testing.T) {
