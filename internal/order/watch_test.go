@@ -523,6 +523,35 @@ func TestWatchThroughAnOutage(t *testing.T) {
 	})
 }
 
+// An outage that its last watcher has left says nothing about the next one's patience.
+func TestWatchAfterAnOutageThatNobodySawEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, databasetest.NewSQLite(t, migrations.Order()))
+	s, _ := w.replica(w.clock)
+	first := s.store.hub.watch("first")
+	await(t, "the poll waits", func() bool { return w.clock.Waiting() == 1 })
+	w.faults.set(func(*gorm.DB) error {
+		first.leave() // while the poll is under way
+		w.faults.set(nil)
+		return fmt.Errorf("injected: %w", driver.ErrBadConn)
+	})
+	w.clock.Advance(testInterval)
+	await(t, "the poll has failed", func() bool {
+		s.store.hub.mu.Lock()
+		defer s.store.hub.mu.Unlock()
+		return !s.store.hub.down.IsZero() || w.clock.Waiting() == 1
+	})
+
+	w.clock.Advance(time.Hour)
+	w.outage(isQuery)
+	second := s.store.hub.watch("second")
+	w.tick(testInterval) // the first failure of another outage
+	if second.isLost() {
+		t.Error("a stream was given up at the first failure")
+	}
+	w.faults.set(nil)
+}
+
 // Reads that fail for too long end a stream even if the polls get through.
 func TestWatchWhoseReadsFail(t *testing.T) {
 	t.Parallel()
