@@ -21,6 +21,7 @@ func unconfirmed(lacking event.Tag) string { return string(lacking) + "_unconfir
 type Metrics struct {
 	found  *prometheus.CounterVec
 	healed *prometheus.CounterVec
+	failed *prometheus.CounterVec
 	rounds prometheus.Histogram
 }
 
@@ -34,15 +35,20 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		healed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "order_sweeper_healed_total", Help: "Orders that went on after the sweeper had done something about them, by what it had found.",
 		}, []string{"what"}),
+		failed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "order_sweeper_failed_total",
+			Help: "Orders about which the sweeper could do nothing at the moment, by what it had found; it looks again.",
+		}, []string{"what"}),
 		rounds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "order_sweeper_round_seconds", Help: "How long the sweeper's rounds took.",
-			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 8),
+			Name: "order_sweeper_round_duration_seconds", Help: "How long the sweeper's rounds took.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 12),
 		}),
 	}
-	r.MustRegister(m.found, m.healed, m.rounds)
+	r.MustRegister(m.found, m.healed, m.failed, m.rounds)
 	for _, what := range []string{foundOverdue, unconfirmed(event.TagCreated), unconfirmed(event.TagPaid), unconfirmed(event.TagClosed)} {
 		m.found.WithLabelValues(what) // there before the first one, so that a rate sees it
 		m.healed.WithLabelValues(what)
+		m.failed.WithLabelValues(what)
 	}
 	return m
 }
@@ -50,6 +56,12 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 func (m *Metrics) countFound(what string) {
 	if m != nil {
 		m.found.WithLabelValues(what).Inc()
+	}
+}
+
+func (m *Metrics) countFailed(what string) {
+	if m != nil {
+		m.failed.WithLabelValues(what).Inc()
 	}
 }
 
