@@ -39,7 +39,7 @@ func (s *Service) sweepOnce(ctx context.Context) (full bool, err error) {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("sweep order %s: %w", o.ID, err)
+			return errors.Join(fmt.Errorf("sweep order %s: %w", o.ID, err), s.giveBack(ctx, o))
 		}
 		return nil
 	})
@@ -68,6 +68,20 @@ func (s *Service) sweepOrder(ctx context.Context, o Order) error {
 			return tx.reschedule(o, min(next, s.store.schedule.overdueAt(o)), o.SweepCount+1)
 		})
 	}
+}
+
+// giveBack has an order about which nothing could be done looked at again before its
+// lease ends, if that is longer than it would have waited at first.
+func (s *Service) giveBack(ctx context.Context, o Order) error {
+	next := s.clock.Now().Add(sweep.Backoff(s.store.schedule.ResendAfter, o.SweepCount)).UnixMilli()
+	if next >= o.SweepAt {
+		return nil
+	}
+	err := s.store.inTx(ctx, func(tx *Tx) error { return tx.reschedule(o, next, o.SweepCount) })
+	if errors.Is(err, errStale) { // it has moved on
+		return nil
+	}
+	return wrapped("give an order back", err)
 }
 
 // lease takes the orders that somebody has to look at by now: for the time of the

@@ -294,6 +294,29 @@ func TestLeasedRowsComeUpAgain(t *testing.T) {
 	})
 }
 
+// Where the first wait is shorter than a lease, a row about which nothing could be done
+// waits no longer than that.
+func TestFailedRowsAreGivenBack(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		const soon = sweep.Lease / 10
+		w.store.schedule.ResendAfter = soon
+		w.service.store = w.store
+		o := w.place(request())
+		w.clock.Advance(schedule().ResendAfter)
+		w.broker.set(func(b *fakeBroker) { b.halfFails = true })
+		if _, err := w.service.sweepOnce(t.Context()); !errors.Is(err, message.ErrUnavailable) {
+			t.Errorf("error %v", err)
+		}
+		w.broker.set(func(b *fakeBroker) { b.halfFails = false })
+		w.sweepAll()
+		w.wantDelivered(o.ID, event.TagCreated)
+		w.clock.Advance(soon * 5 / 4)
+		w.sweepAll()
+		w.wantDelivered(o.ID, event.TagCreated, event.TagCreated)
+	})
+}
+
 // What changes between the look and the sending is not sent.
 func TestSweeperSendsNothingThatIsNotTrueAnyMore(t *testing.T) {
 	t.Parallel()
