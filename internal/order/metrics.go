@@ -9,7 +9,10 @@ import (
 )
 
 // What the sweeper finds.
-const foundOverdue = "overdue"
+const (
+	foundOverdue = "overdue" // past the payment window and the grace
+	foundSettled = "settled" // nothing is to be done; a program without a sweeper has written the row
+)
 
 // foundUnconfirmed names an order whose stock is not confirmed, by the event that
 // inventory seems to lack.
@@ -30,7 +33,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		found: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "order_sweeper_found_total",
-			Help: "Orders that the sweeper found stuck (overdue, created_unconfirmed, paid_unconfirmed, closed_unconfirmed).",
+			Help: "Orders that the sweeper found stuck (overdue, created_unconfirmed, paid_unconfirmed, closed_unconfirmed), or not (settled).",
 		}, []string{"what"}),
 		healed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "order_sweeper_healed_total", Help: "Orders that went on after the sweeper had done something about them, by what it had found.",

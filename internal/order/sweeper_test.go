@@ -399,7 +399,7 @@ func TestSweepRunsUntilItsContextEnds(t *testing.T) {
 				w.broker.set(func(b *fakeBroker) { b.halfFails = false })
 			})
 		}()
-		waitFor(t, "the event", func() bool {
+		await(t, "the event", func() bool {
 			w.clock.Advance(time.Second)
 			return len(w.broker.delivered(o.ID)) == 2
 		})
