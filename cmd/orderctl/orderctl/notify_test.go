@@ -215,7 +215,7 @@ func TestNotifyToTheLog(t *testing.T) {
 }
 
 func TestWrongFlagsOfNotify(t *testing.T) {
-	t.Chdir(t.TempDir()) // SQLite makes the file
+	t.Chdir(t.TempDir()) // the database is made when its name is checked
 	for _, args := range [][]string{
 		{"notify"},
 		{"notify", "--database-url=x"},
