@@ -172,3 +172,45 @@ func (s *system) wantTimeline(o *orderv1.Order, texts ...string) {
 		}
 	}
 }
+
+// Two of each service sweep at once, under load, while the broker loses events of both
+// kinds: each order ends once, and what it holds is held once.
+func TestManySweepersDoNothingTwice(t *testing.T) {
+	onStacks(t, needs{manyReplicas}, func(t *testing.T, on stack) {
+		s := newSweeping(t, on, plan{})
+		orders := []*instance{s.order, s.startOrder(sweeping("--resend-after=1s")...)}
+		inventories := []*instance{s.inventory, s.startInventory(sweeping()...)}
+		s.waitReady(orders[1], inventories[1])
+		tea := s.stocked("tea", 1_000_000)
+		load := s.startLoad(tea)
+		load.waitAcknowledged(50)
+
+		goOn := []func(){s.hang(inventories[0]), s.hang(inventories[1])}
+		late := s.inParallel(20, expiring, tea)
+		load.waitAcknowledged(load.acknowledged.Load() + 50)
+		s.loseTopic(s.names.OrderEvents)
+		for _, f := range goOn {
+			f()
+		}
+		load.waitAcknowledged(load.acknowledged.Load() + 50)
+		s.loseTopic(s.names.StockEvents)
+		load.waitAcknowledged(load.acknowledged.Load() + 50)
+		load.stop()
+		t.Logf("%d orders acknowledged, %d calls refused", load.acknowledged.Load(), load.refused.Load())
+		began := time.Now()
+		for _, o := range late {
+			s.waitClosed(o, timedOut)
+		}
+		s.eventually(waitTimeout, s.unsettled)
+		t.Logf("all is as it should be %s later", time.Since(began).Round(time.Millisecond))
+
+		s.waitMetric(50, healedByOrder, []string{"created_unconfirmed"}, orders...)
+		if n := s.count("SELECT COUNT(*) FROM {inventory}.reservations WHERE status = 1 AND version <> 1"); n > 0 {
+			t.Errorf("%d reservations are not what one reservation leaves", n)
+		}
+		if n := s.count("SELECT COUNT(*) FROM {inventory}.reservations WHERE status <> 1"); n != len(late) {
+			t.Errorf("%d reservations have ended, want those of the %d orders that nobody paid", n, len(late))
+		}
+		s.audit()
+	})
+}
