@@ -20,8 +20,12 @@ func directions() []direction {
 		{orders, stock, "the services meet in api/proto and in topics only, or they could not be deployed apart"},
 		{stock, orders, "the services meet in api/proto and in topics only, or they could not be deployed apart"},
 		{
-			[]string{"internal/mq", "internal/database", "internal/server", "internal/telemetry"}, both,
+			[]string{"internal/mq", "internal/database", "internal/server", "internal/telemetry", "internal/parking", "internal/page", "internal/sweep"}, both,
 			"what both services stand on knows neither of them",
+		},
+		{
+			[]string{"internal/audit"}, append(both, "internal/database"),
+			"an audit compares what the services say, by their API, and would share their mistakes otherwise",
 		},
 		{
 			[]string{"internal/notify"}, both,
@@ -42,7 +46,7 @@ func TestTheDomainLinksNoClientLibrary(t *testing.T) {
 	for folder, next := range graph {
 		graph[folder] = slices.DeleteFunc(next, func(name string) bool { return name == "internal/mq/message" })
 	}
-	for _, folder := range []string{"internal/order", "internal/inventory", "internal/notify", "internal/event", "internal/parking", "internal/database"} {
+	for _, folder := range []string{"internal/order", "internal/inventory", "internal/notify", "internal/event", "internal/parking", "internal/audit", "internal/sweep", "internal/database"} {
 		if chain := findPath(graph, folder, []string{"internal/mq"}, nil); chain != nil {
 			t.Errorf("%s\n\tbut the domain knows internal/mq/message only, so that its tests run with the race detector, "+
 				"which the client library does not pass", strings.Join(chain, " imports "))

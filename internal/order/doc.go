@@ -5,7 +5,8 @@
 //	             stock reserved             paid in time
 //	PLACED ───────────────────▶ RESERVED ─────────────────▶ PAID
 //	   │                           │
-//	   │ out of stock, timeout     │ timeout
+//	   │ out of stock,             │ timeout,
+//	   │ timeout, cancelled        │ cancelled
 //	   └──────────▶ CLOSED ◀───────┘
 //
 // Every change of the status but PLACED → RESERVED is the local transaction of
@@ -19,6 +20,10 @@
 // transaction opens only when the broker has acknowledged both: an order
 // without a timer cannot exist, and a timer without an order does nothing.
 //
-// Payment, timeout and rejection may come at the same moment; the row count of
-// the conditional UPDATE says who won.
+// Payment, cancellation, timeout and rejection may come at the same moment; the row
+// count of the conditional UPDATE ([Tx.save]) says who won. The same statement says
+// when somebody must look at the order again (schedule.go), and the transaction writes
+// the change into the order's timeline (timeline.go), which is what [Service.Watch]
+// reads. What is late by then, because a message got lost, is driven on by the
+// sweeper (sweeper.go), which sends the event again or closes the order.
 package order

@@ -76,10 +76,13 @@ func (s *Store) changesBehind(ctx context.Context, id string, version int64) (ch
 	if n := len(c.entries); n > 0 {
 		last = c.entries[n-1].Version
 	}
+	if last > o.Version {
+		c.more = true // it has changed in between: the next read says whether it is final
+		return c, nil
+	}
 	if last < o.Version {
 		c.entries = append(c.entries, o.entry())
 	}
-	// What came after the order was read makes it no less final.
 	c.final = o.final()
 	return c, nil
 }

@@ -25,12 +25,13 @@ WHERE o.customer_id = ? AND NOT (
 	o.stock_state = COALESCE(r.status, 0) AND (o.stock_version = COALESCE(r.version, 0) OR ? AND o.stock_version > r.version) AND (
 		o.status = 2 AND r.status = 1 OR o.status = 3 AND r.status = 4 OR o.status = 4 AND r.status IN (2, 3)))`
 
-// booksQuery compares a SKU's stock with its receipts and reservations. One
+// booksQuery compares a SKU's stock with its receipts, adjustments and reservations. One
 // statement reads one moment, so it holds while others work, too.
 const booksQuery = `SELECT s.sku, s.available, s.reserved, s.sold, s.received,
-	COALESCE(r.units, 0), COALESCE(h.units, 0), COALESCE(b.units, 0)
+	COALESCE(r.units, 0) + COALESCE(a.units, 0), COALESCE(h.units, 0), COALESCE(b.units, 0)
 FROM {inventory}.stocks s
 LEFT JOIN (SELECT sku, SUM(quantity) AS units FROM {inventory}.receipts GROUP BY sku) r ON r.sku = s.sku
+LEFT JOIN (SELECT sku, SUM(difference) AS units FROM {inventory}.adjustments GROUP BY sku) a ON a.sku = s.sku
 LEFT JOIN (SELECT l.sku, SUM(l.quantity) AS units FROM {inventory}.reservation_lines l
 	JOIN {inventory}.reservations o ON o.order_id = l.order_id WHERE o.status = 1 GROUP BY l.sku) h ON h.sku = s.sku
 LEFT JOIN (SELECT l.sku, SUM(l.quantity) AS units FROM {inventory}.reservation_lines l

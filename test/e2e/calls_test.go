@@ -24,6 +24,7 @@ const (
 
 	timedOut   = orderv1.CloseReason_CLOSE_REASON_TIMEOUT
 	outOfStock = orderv1.CloseReason_CLOSE_REASON_OUT_OF_STOCK
+	cancelled  = orderv1.CloseReason_CLOSE_REASON_CANCELLED
 )
 
 const (
@@ -124,12 +125,16 @@ func (s *system) get(id string) *orderv1.Order {
 // pay reports a payment of the order's total, with an id of its own.
 func (s *system) pay(o *orderv1.Order) *orderv1.PayOrderResponse {
 	s.t.Helper()
-	p := payment(o)
-	answer, err := repeat(s.t.Context(), func(ctx context.Context) (*orderv1.PayOrderResponse, error) {
-		return s.orderClient.PayOrder(ctx, p)
-	})
+	answer, err := s.payWith(payment(o))
 	s.must(err)
 	return answer
+}
+
+// payWith reports a payment until it is answered.
+func (s *system) payWith(p *orderv1.PayOrderRequest) (*orderv1.PayOrderResponse, error) {
+	return repeat(s.t.Context(), func(ctx context.Context) (*orderv1.PayOrderResponse, error) {
+		return s.orderClient.PayOrder(ctx, p)
+	})
 }
 
 func payment(o *orderv1.Order) *orderv1.PayOrderRequest {

@@ -21,6 +21,8 @@ import (
 // Payment windows that the brokers of all stacks can deliver.
 const (
 	expiring   = 3 * time.Second  // for orders that shall expire
+	shortly    = 5 * time.Second  // for orders whose window shall be extended before
+	later      = 10 * time.Second // to this
 	minute     = time.Minute      // for orders that shall not, in scenes of seconds
 	tenMinutes = 10 * time.Minute // for orders that shall not, whatever is killed
 )

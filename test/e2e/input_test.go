@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -37,7 +36,7 @@ func TestBadInput(t *testing.T) {
 				wantFields(t, err, bad.fields...)
 			})
 		}
-		for name, bad := range badCalls(s, o) {
+		for name, bad := range allBadCalls(s, tea, o) {
 			t.Run(name, func(t *testing.T) {
 				err := bad.call(t.Context())
 				if bad.fields != nil {
@@ -119,12 +118,6 @@ type badCall struct {
 	fields []string
 	code   codes.Code
 	reason string
-}
-
-func badCalls(s *system, o *orderv1.Order) map[string]badCall {
-	all := badOrderCalls(s, o)
-	maps.Copy(all, badInventoryCalls(s))
-	return all
 }
 
 func badOrderCalls(s *system, o *orderv1.Order) map[string]badCall {
@@ -285,12 +278,15 @@ func TestReusedIDs(t *testing.T) {
 func (s *system) effects() map[string]int64 {
 	s.t.Helper()
 	all := map[string]int64{}
-	for _, table := range []string{"orders", "order_lines", "barriers", "payments", "parked_messages"} {
+	for _, table := range []string{"orders", "order_lines", "barriers", "payments", "payment_extensions", "parked_messages"} {
 		all["order "+table] = int64(s.count("SELECT COUNT(*) FROM {order}." + table))
 	}
-	for _, table := range []string{"stocks", "receipts", "reservations", "reservation_lines", "parked_messages"} {
+	for _, table := range []string{"stocks", "receipts", "adjustments", "reservations", "reservation_lines", "parked_messages"} {
 		all["inventory "+table] = int64(s.count("SELECT COUNT(*) FROM {inventory}." + table))
 	}
+	// In timelines: what no check-back and no message that comes again adds.
+	all["order timeline"] = int64(s.count("SELECT COUNT(*) FROM {order}.order_timeline WHERE kind NOT IN (3, 4)"))
+	all["inventory timeline"] = int64(s.count("SELECT COUNT(*) FROM {inventory}.reservation_timeline WHERE changed = 1"))
 	for _, name := range []string{"mq_messages_sent_total", "mq_half_messages_total"} {
 		all[name] = int64(s.metric(s.order, name))
 	}

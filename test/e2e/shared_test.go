@@ -11,8 +11,8 @@ import (
 	"orderflow/internal/assembly"
 )
 
-// sharedDeployment is the system that all peaceful tests of a stack share: one
-// order-srv and, where a stack can have that, two inventory-srv.
+// sharedDeployment is the system that all peaceful tests of a stack share: an
+// order-srv and an inventory-srv, and, where a stack can have that, one more of each.
 type sharedDeployment struct {
 	once   sync.Once // of the first test that asks for it
 	made   *deployment
@@ -54,13 +54,11 @@ func (s *sharedDeployment) start(on stack) error {
 	if err != nil {
 		return err
 	}
-	replicas := 1
+	_, err = s.made.start(ctx, assembly.InventoryService, inventorySettings(order)...)
 	if on.has(manyReplicas) {
-		replicas = 2
-	}
-	for range replicas {
 		_, more := s.made.start(ctx, assembly.InventoryService, inventorySettings(order)...)
-		err = errors.Join(err, more)
+		_, another := s.made.start(ctx, assembly.OrderService, orderSettings()...)
+		err = errors.Join(err, more, another)
 	}
 	for _, i := range s.made.instances {
 		err = errors.Join(err, i.WaitReady(ctx))

@@ -163,6 +163,30 @@ func (s *system) useOrder(i *instance) {
 	s.order, s.orderClient = i, orderv1.NewOrderServiceClient(s.dial(i.GRPC()))
 }
 
+// replicas are the instances of a service that run.
+func (s *system) replicas(service assembly.Service) (all []*instance) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, i := range s.instances {
+		if i.service == service && i.runs() {
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
+// otherOrder is a client of another order-srv than the one that calls go to, if more
+// than one runs.
+func (s *system) otherOrder() orderv1.OrderServiceClient {
+	s.t.Helper()
+	for _, i := range s.replicas(assembly.OrderService) {
+		if i.GRPC() != s.order.GRPC() {
+			return orderv1.NewOrderServiceClient(s.dial(i.GRPC()))
+		}
+	}
+	return s.orderClient
+}
+
 // useInventory makes calls of InventoryService go to the instance.
 func (s *system) useInventory(i *instance) {
 	s.t.Helper()

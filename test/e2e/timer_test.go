@@ -7,6 +7,7 @@ import (
 	"time"
 
 	orderv1 "orderflow/api/proto/order/v1"
+	"orderflow/internal/assembly"
 )
 
 // The timer comes nine times, at every inventory-srv at once.
@@ -16,7 +17,7 @@ func TestT24TheTimerComesManyTimes(t *testing.T) {
 		tea := s.stocked("tea", 10)
 		group := s.names.InventoryOrderTimeouts
 		before := map[*instance]float64{}
-		for _, i := range s.instances[1:] {
+		for _, i := range s.replicas(assembly.InventoryService) {
 			before[i] = s.metric(i, "mq_messages_handled_total", group)
 		}
 

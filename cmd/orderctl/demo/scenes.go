@@ -159,7 +159,7 @@ func decoupled(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	if err := s.stillPlaced(ctx, o.GetOrderId()); err != nil {
+	if err := s.stillPlaced(ctx, o.GetOrderId(), "the order is taken all the same; its event waits"); err != nil {
 		return err
 	}
 	address, err := s.StartInventory(ctx)
@@ -182,8 +182,8 @@ func decoupled(ctx context.Context, s *stage) error {
 	return s.showStock(ctx, sku)
 }
 
-// stillPlaced looks at an order that nobody can have reserved.
-func (s *stage) stillPlaced(ctx context.Context, id string) error {
+// stillPlaced looks at an order that nobody can have reserved, and says what that means.
+func (s *stage) stillPlaced(ctx context.Context, id, meaning string) error {
 	answer, err := s.orders.GetOrder(ctx, &orderv1.GetOrderRequest{OrderId: id})
 	if err != nil {
 		return err
@@ -191,7 +191,7 @@ func (s *stage) stillPlaced(ctx context.Context, id string) error {
 	if answer.GetOrder().GetStatus() != orderv1.OrderStatus_ORDER_STATUS_PLACED {
 		return errors.New("the order is not PLACED: another inventory-srv is connected to this broker")
 	}
-	s.story.step("the order is taken all the same; its event waits", status(answer.GetOrder())+", stock "+stockState(answer.GetOrder()))
+	s.story.step(meaning, status(answer.GetOrder())+", stock "+stockState(answer.GetOrder()))
 	return nil
 }
 

@@ -70,7 +70,7 @@ func healed(f forgetful) func(context.Context, *stage) error {
 			return err
 		}
 		s.story.say("the broker has lost the order's event: inventory will never hear of it")
-		if err := s.stillPlaced(ctx, o.GetOrderId()); err != nil {
+		if err := s.stillPlaced(ctx, o.GetOrderId(), "the order waits for an answer that cannot come"); err != nil {
 			return err
 		}
 		s.story.say("a minute passes without an answer; the sweeper sends the event again")

@@ -36,9 +36,13 @@ func (s *story) entry(e *orderv1.TimelineEntry) {
 	what := strings.TrimPrefix(e.GetKind().String(), "TIMELINE_KIND_")
 	if e.GetVersion() > 0 {
 		what = fmt.Sprintf("version %d: %s", e.GetVersion(), strings.TrimPrefix(e.GetStatus().String(), "ORDER_STATUS_"))
+		if e.GetStockState() != orderv1.StockState_STOCK_STATE_UNSPECIFIED {
+			what += ", stock " + strings.TrimPrefix(e.GetStockState().String(), "STOCK_STATE_")
+		}
 	}
-	fmt.Fprintf(s.w, "     %s  %-10s  %-20s  %-9s %s\n", e.GetAt().AsTime().Local().Format("15:04:05.000"),
+	line := fmt.Sprintf("     %s  %-9s  %-36s  %-8s  %s", e.GetAt().AsTime().Local().Format("15:04:05.000"),
 		strings.TrimPrefix(e.GetCause().String(), "CAUSE_"), what, e.GetTag(), e.GetDetail())
+	fmt.Fprintln(s.w, strings.TrimRight(line, " "))
 }
 
 func pad(text string) string {

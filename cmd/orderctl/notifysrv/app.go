@@ -2,10 +2,13 @@ package notifysrv
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/grpc"
 
+	parkedv1 "orderflow/api/proto/parked/v1"
 	"orderflow/internal/assembly"
 	"orderflow/internal/clock"
 	"orderflow/internal/crashpoint"
@@ -15,6 +18,7 @@ import (
 	"orderflow/internal/mq"
 	"orderflow/internal/mq/message"
 	"orderflow/internal/notify"
+	"orderflow/internal/parking"
 	"orderflow/internal/server"
 	"orderflow/migrations"
 )
@@ -57,7 +61,7 @@ func newSender(c Config, host assembly.Host) (notify.Sender, func(), error) {
 	if c.WebhookURL == "" {
 		return notify.NewLogSender(host.Log), func() {}, nil
 	}
-	secrets, err := c.secrets()
+	secrets, err := readSecrets(secretFlag, c.WebhookSecretFile)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -99,8 +103,14 @@ func newConsumer(c Config, client mq.Client, n event.Names, s *notify.Service, p
 // an example it shall be one command. The consumer waits for the group.
 func newPlan(
 	c Config, host assembly.Host, db *database.DB, store *notify.Store, admin *mq.Admin, consumer *mq.Consumer,
+	client mq.Client, parked message.Parker,
 ) *lifecycle.Plan {
-	group := notify.Group(c.TopicPrefix)
+	group, drain := notify.Group(c.TopicPrefix), drainGroup(c)
+	ensure := func(ctx context.Context) error {
+		_, first := admin.EnsureGroup(ctx, mq.GroupSpec{Name: group})
+		_, second := admin.EnsureGroup(ctx, mq.GroupSpec{Name: drain})
+		return errors.Join(first, second)
+	}
 	wait := func(error) error { return nil } // for the database, and for the broker
 	return &lifecycle.Plan{
 		Log: host.Log, DrainTimeout: c.DrainTimeout,
@@ -108,16 +118,49 @@ func newPlan(
 			_, err := db.Migrate(ctx, migrations.Notify())
 			return err
 		}, wait),
-		Config: lifecycle.NewGate("consumer group", func(ctx context.Context) error {
-			_, err := admin.EnsureGroup(ctx, mq.GroupSpec{Name: group})
-			return err
-		}, wait),
-		Consumers: []lifecycle.Part{{Name: "consumer " + group, Client: consumer}},
-		Tasks: []lifecycle.Task{func(ctx context.Context) {
-			store.Purge(ctx, func(err error) { host.Log.Warn("old notifications were not purged", "error", err) })
-		}},
+		Config:     lifecycle.NewGate("consumer group", ensure, wait),
+		Consumers:  []lifecycle.Part{{Name: "consumer " + group, Client: consumer}},
+		Background: []lifecycle.Part{assembly.NewDeadLetters(client, drain, group, parked)},
+		Tasks: []lifecycle.Task{
+			func(ctx context.Context) {
+				store.Purge(ctx, func(err error) { host.Log.Warn("old notifications were not purged", "error", err) })
+			},
+			keepGroups(ensure, host),
+		},
 	}
 }
 
-// newRegister adds nothing to the health service, which the server has by itself.
-func newRegister() func(grpc.ServiceRegistrar) { return func(grpc.ServiceRegistrar) {} }
+// drainGroup is the group that reads the notifier's dead letters.
+func drainGroup(c Config) string { return notify.Group(c.TopicPrefix) + "-drain" }
+
+// keepGroups makes the notifier's groups again when the broker has lost its store. The
+// topics are order-srv's to keep.
+func keepGroups(ensure func(ctx context.Context) error, host assembly.Host) lifecycle.Task {
+	return func(ctx context.Context) {
+		tick := time.NewTicker(assembly.KeepInterval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if err := ensure(ctx); err != nil && ctx.Err() == nil {
+				host.Log.Debug("the broker was not asked for the notifier's groups", "error", err)
+			}
+		}
+	}
+}
+
+// newReplays says how parked events are handled once more: they are sent, unless they
+// were.
+func newReplays(c Config, s *notify.Service) parking.Replays {
+	return parking.Replays{notify.Group(c.TopicPrefix): {
+		Guard:   func(context.Context, string, parking.Entry) error { return nil },
+		Handler: s.Handle,
+	}}
+}
+
+func newRegister(parked *parking.Keeper) func(grpc.ServiceRegistrar) {
+	return func(r grpc.ServiceRegistrar) { parkedv1.RegisterParkedServiceServer(r, parking.NewGRPC(parked)) }
+}

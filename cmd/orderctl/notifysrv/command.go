@@ -16,8 +16,21 @@ import (
 // Command runs the notifier until SIGTERM.
 type Command struct{ Config }
 
+// Help is more about it.
+func (Command) Help() string {
+	return `A consumer of its own beside inventory-srv: it tells each customer once that an order
+was placed, paid or closed, in its log or by a signed webhook. It makes its tables and
+its consumer group itself.
+
+  orderctl notify --database-url sqlite:notify.db
+  orderctl notify --database-url sqlite:notify.db --webhook-url https://example.com/hook --webhook-secret-file secret`
+}
+
 // Run is the command.
 func (c Command) Run(ctx context.Context, out cli.Output) error {
+	if err := CheckSecret(secretFlag, c.WebhookURL, c.WebhookSecretFile); err != nil {
+		return err
+	}
 	log := c.Logger(out.Stderr).With("service", Name)
 	mq.UseLogger(log)
 	log.Info("starting", "version", version.String(), "database", c.DatabaseURL,
@@ -27,6 +40,6 @@ func (c Command) Run(ctx context.Context, out cli.Output) error {
 		return err
 	}
 	defer cleanup()
-	fmt.Fprintf(out.Stdout, "notify  gRPC health %s, health and metrics http://%s, notifications to %s\n", app.Addr(), app.AdminAddr(), c.target())
+	fmt.Fprintf(out.Stdout, "notify  gRPC %s, health and metrics http://%s, notifications to %s\n", app.Addr(), app.AdminAddr(), c.target())
 	return app.Run(ctx)
 }

@@ -26,6 +26,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		wire.Bind(new(prometheus.Registerer), new(*prometheus.Registry)),
 
 		assembly.OpenDatabase, notify.NewStore, parking.NewStore, assembly.NewParker,
+		assembly.NewKeeper, newReplays,
 
 		mq.NewMetrics, assembly.NewMQClient, assembly.NewAdmin, newConsumer,
 

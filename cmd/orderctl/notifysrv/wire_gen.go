@@ -54,9 +54,11 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	}
 	notifyService := newService(c, host, store, sender, parker, notifyMetrics, point)
 	consumer := newConsumer(c, client, names, notifyService, parker)
-	plan := newPlan(c, host, db, store, admin, consumer)
+	plan := newPlan(c, host, db, store, admin, consumer, client, parker)
 	readiness := assembly.NewReadiness(host, db, admin, names, groups, plan)
-	v := newRegister()
+	replays := newReplays(c, notifyService)
+	keeper := assembly.NewKeeper(parkingStore, parker, replays, host)
+	v := newRegister(keeper)
 	server, cleanup4, err := assembly.NewServer(ctx, config, host, tracerProvider, registry, readiness, v)
 	if err != nil {
 		cleanup3()

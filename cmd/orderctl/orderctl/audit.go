@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-
 	inventoryv1 "orderflow/api/proto/inventory/v1"
 	orderv1 "orderflow/api/proto/order/v1"
 	parkedv1 "orderflow/api/proto/parked/v1"
@@ -22,15 +19,9 @@ import (
 // good nor bad news of them.
 const exitUnable = 2
 
-// maxAnswer is the largest answer that is taken: a page of 500 orders of 100 lines each
-// has about 4 MB.
-const maxAnswer = 16 << 20
-
 // Audit compares the books of both services.
 type Audit struct {
-	OrderService     string `default:"127.0.0.1:7001" placeholder:"HOST:PORT" help:"Address of order-srv."`
-	InventoryService string `default:"127.0.0.1:7002" placeholder:"HOST:PORT" help:"Address of inventory-srv."`
-	View
+	Both
 	OverdueAfter  time.Duration `default:"5m" help:"How long behind its payment window an order may be open, and how long order-srv may wait for what inventory has to say, 0s to 24h. More than the sweepers' --sweep-grace and than the broker may be behind."`
 	Grace         time.Duration `default:"5s" help:"How long an order and its reservation must disagree without a change of either, 100ms to 10m."`
 	MaxViolations int           `default:"1000" help:"How many violations are shown, 0 to 1000000; all are counted."`
@@ -58,17 +49,14 @@ only if neither has changed; what order-srv waits for is reported only after
 --overdue-after. So an audit can run while orders do.
 
 It ends with 0 if all is well, with 1 if something is not (with --repair: is not even
-now), and with 2 if it could not be finished.`
+now), and with 2 if it could not be finished.
+
+  orderctl audit
+  orderctl audit --repair -o json`
 }
 
 // Validate checks the addresses and the bounds.
 func (c Audit) Validate() error {
-	if err := cli.CheckAddress(c.OrderService); err != nil {
-		return fmt.Errorf("--order-service: %w", err)
-	}
-	if err := cli.CheckAddress(c.InventoryService); err != nil {
-		return fmt.Errorf("--inventory-service: %w", err)
-	}
 	if c.MaxViolations < 0 || c.MaxViolations > 1_000_000 {
 		return fmt.Errorf("--max-violations: must be 0 to 1000000, is %d", c.MaxViolations)
 	}
@@ -76,7 +64,7 @@ func (c Audit) Validate() error {
 		cli.CheckDuration("--overdue-after", c.OverdueAfter, 0, 24*time.Hour),
 		cli.CheckDuration("--grace", c.Grace, 100*time.Millisecond, 10*time.Minute),
 		cli.CheckDuration("--repair-wait", c.RepairWait, 0, time.Hour),
-		c.View.Validate(),
+		c.Both.Validate(),
 	)
 }
 
@@ -115,16 +103,6 @@ func (c Audit) Run(ctx context.Context, out cli.Output) error {
 	return nil
 }
 
-// connect makes a connection that is established when it is first used.
-func connect(address string) (*grpc.ClientConn, error) {
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)))
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", address, err)
-	}
-	return conn, nil
-}
-
 // report writes what was found, be it all or not.
 func (c Audit) report(out cli.Output, r *audit.Report) error {
 	if c.Output == "json" {
@@ -141,5 +119,5 @@ func (c Audit) report(out cli.Output, r *audit.Report) error {
 	t := newTable(out)
 	t.violations(r)
 	t.summary(r.Summary)
-	return t.w.Flush()
+	return t.flush()
 }

@@ -199,12 +199,21 @@ func dial(ctx context.Context, address string, timeout time.Duration, f func(con
 // each can have about 5 MB.
 const largestAnswer = 16 << 20
 
-// withConnection runs f with a connection.
-func withConnection(address string, f func(*grpc.ClientConn) error) error {
+// connect makes a connection that is established when it is first used.
+func connect(address string) (*grpc.ClientConn, error) {
 	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(largestAnswer)))
 	if err != nil {
-		return fmt.Errorf("connect to %s: %w", address, err)
+		return nil, fmt.Errorf("connect to %s: %w", address, err)
+	}
+	return conn, nil
+}
+
+// withConnection runs f with a connection.
+func withConnection(address string, f func(*grpc.ClientConn) error) error {
+	conn, err := connect(address)
+	if err != nil {
+		return err
 	}
 	defer func() { _ = conn.Close() }() // everything has been answered
 	return f(conn)

@@ -13,23 +13,19 @@ import (
 	"orderflow/internal/cli"
 )
 
-// Parked says where both services are, each of which has parked messages of its own.
+// Parked says where the services are, each of which has parked messages of its own.
 type Parked struct {
-	OrderService     string `default:"127.0.0.1:7001" placeholder:"HOST:PORT" help:"Address of order-srv."`
-	InventoryService string `default:"127.0.0.1:7002" placeholder:"HOST:PORT" help:"Address of inventory-srv."`
-	Service          string `default:"both" enum:"both,order,inventory" help:"Whose parked messages: ${enum}."`
-	View
+	Both
+	NotifyService string `default:"127.0.0.1:7003" placeholder:"HOST:PORT" help:"Address of the notifier."`
+	Service       string `default:"both" enum:"both,order,inventory,notify" help:"Whose parked messages: ${enum}; both is order and inventory."`
 }
 
 // Validate checks the addresses.
 func (p Parked) Validate() error {
-	if err := cli.CheckAddress(p.OrderService); err != nil {
-		return fmt.Errorf("--order-service: %w", err)
+	if err := cli.CheckAddress(p.NotifyService); err != nil {
+		return fmt.Errorf("--notify-service: %w", err)
 	}
-	if err := cli.CheckAddress(p.InventoryService); err != nil {
-		return fmt.Errorf("--inventory-service: %w", err)
-	}
-	return p.View.Validate()
+	return p.Both.Validate()
 }
 
 // shelf is where one service keeps its parked messages.
@@ -40,6 +36,9 @@ type shelf struct {
 
 // shelves are those that are meant.
 func (p Parked) shelves() []shelf {
+	if p.Service == "notify" {
+		return []shelf{{"notify", p.NotifyService}}
+	}
 	var meant []shelf
 	for _, s := range []shelf{{"order", p.OrderService}, {"inventory", p.InventoryService}} {
 		if p.Service == s.service || p.Service == "both" {
@@ -83,11 +82,20 @@ func (p Parked) find(ctx context.Context, id string) (s shelf, m *parkedv1.Parke
 // ListParked lists parked messages.
 type ListParked struct {
 	Parked
-	Group     string `help:"Only of this consumer group."`
-	Reason    string `help:"Only with this reason, such as DEAD_LETTER."`
-	Order     string `help:"Only of this order."`
+	Group     string `env:"-" help:"Only of this consumer group."`
+	Reason    string `env:"-" help:"Only with this reason, such as DEAD_LETTER."`
+	Order     string `env:"-" help:"Only of this order."`
 	Limit     int32  `default:"50" help:"How many of each service at most, 1 to 500."`
 	PageToken string `env:"-" help:"Where the page before ended; it says so. Needs --service."`
+}
+
+// Help is more about it.
+func (ListParked) Help() string {
+	return `What cannot be handled as it is, and would not be by another delivery. Where a service
+does not answer, the other's are shown.
+
+  orderctl parked list
+  orderctl parked list --service inventory --reason PAID_BUT_SHORT`
 }
 
 // Validate checks what goes together.
@@ -129,6 +137,13 @@ type ShowParked struct {
 	ID string `arg:"" help:"The parked message."`
 }
 
+// Help is more about it.
+func (ShowParked) Help() string {
+	return `Why it was parked, how often it came, and what it says.
+
+  orderctl parked show 01a1fd27-bf53-7f20-a476-7e3424b73351`
+}
+
 // Run is the command.
 func (c ShowParked) Run(ctx context.Context, out cli.Output) error {
 	s, m, err := c.find(ctx, c.ID)
@@ -142,6 +157,15 @@ func (c ShowParked) Run(ctx context.Context, out cli.Output) error {
 type ReplayParked struct {
 	Parked
 	ID string `arg:"" help:"The parked message."`
+}
+
+// Help is more about it.
+func (ReplayParked) Help() string {
+	return `Its own handler gets the message once more, at once; it is removed if that succeeds.
+What makes no sense as things stand, such as created of an order that is closed, is
+refused.
+
+  orderctl parked replay 01a1fd27-bf53-7f20-a476-7e3424b73351`
 }
 
 // Run is the command.
@@ -164,6 +188,14 @@ type DiscardParked struct {
 	Parked
 	ID  string `arg:"" help:"The parked message."`
 	Why string `required:"" env:"-" help:"Why it may go, for the service's log: 1 to 200 characters."`
+}
+
+// Help is more about it.
+func (DiscardParked) Help() string {
+	return `Nothing handles it any more: for what another command has put right, or what a person
+has settled. The service's log keeps its body and why it went.
+
+  orderctl parked discard 01a1fd27-bf53-7f20-a476-7e3424b73351 --why "the order was refunded"`
 }
 
 // Run is the command.

@@ -7,6 +7,9 @@ ALTER TABLE reservations ADD COLUMN customer_id VARCHAR(64) NOT NULL DEFAULT '';
 ALTER TABLE reservations ADD COLUMN sweep_at BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE reservations ADD COLUMN sweep_count BIGINT NOT NULL DEFAULT 0;
 
+-- Only what is RESERVED is ever past its due time: no look at all the others.
+UPDATE reservations SET sweep_at = 9223372036854775807 WHERE status <> 1;
+
 -- Finds the reservations that the sweeper has to look at; it takes the place of the
 -- index that found those past their due time.
 CREATE INDEX reservations_sweep_at ON reservations (sweep_at);

@@ -8,8 +8,10 @@ ALTER TABLE orders ADD COLUMN stock_wanted SMALLINT NOT NULL DEFAULT 0;
 ALTER TABLE orders ADD COLUMN sweep_at BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE orders ADD COLUMN sweep_count BIGINT NOT NULL DEFAULT 0;
 
--- What each order's stock should be by now: the numbers of internal/order/status.go.
+-- What each order's stock should be by now, with the numbers of internal/order/status.go;
+-- and no look at those that nothing can happen to any more, which are most of them.
 UPDATE orders SET stock_wanted = CASE status WHEN 2 THEN 1 WHEN 3 THEN 4 WHEN 4 THEN 3 ELSE 0 END;
+UPDATE orders SET sweep_at = 9223372036854775807 WHERE status = 3 AND stock_state = 4 OR status = 4 AND stock_state IN (2, 3);
 
 -- Finds the orders that the sweeper has to look at.
 CREATE INDEX orders_sweep_at ON orders (sweep_at);
