@@ -72,9 +72,11 @@ func TestT17TheBrokerIsDown(t *testing.T) {
 // stopBroker makes the broker hang.
 func (s *system) stopBroker(broker killableBroker) {
 	s.t.Helper()
+	pid, err := broker.pid()
+	s.must(err)
 	s.must(signal(broker, syscall.SIGSTOP))
 	s.eventually(waitTimeout, func() string {
-		hangs, err := isStopped(broker)
+		hangs, err := areThreads(pid, "T")
 		s.must(err)
 		if !hangs {
 			return "some threads of the broker still run"
@@ -83,12 +85,16 @@ func (s *system) stopBroker(broker killableBroker) {
 	})
 }
 
-// killBroker ends the broker with SIGKILL.
+// killBroker ends the broker with SIGKILL, and waits until its ports are free.
 func (s *system) killBroker(broker killableBroker) {
 	s.t.Helper()
+	pid, err := broker.pid()
+	s.must(err)
 	s.must(signal(broker, syscall.SIGKILL))
 	s.eventually(waitTimeout, func() string {
-		if pid, err := broker.pid(); err == nil {
+		ended, err := areThreads(pid, "Z")
+		s.must(err)
+		if _, err := broker.pid(); !ended || err == nil {
 			return fmt.Sprintf("process %d still runs", pid)
 		}
 		return ""

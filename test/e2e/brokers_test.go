@@ -72,13 +72,9 @@ func signal(b killableBroker, s syscall.Signal) error {
 	return syscall.Kill(pid, s)
 }
 
-// isStopped tells whether every thread of the broker is stopped: the signal needs a
-// while to reach all of them.
-func isStopped(b killableBroker) (bool, error) {
-	pid, err := b.pid()
-	if err != nil {
-		return false, err
-	}
+// areThreads tells whether every thread of a process is in the state, such as T for
+// stopped, or has ended: a signal needs a while to reach all of them.
+func areThreads(pid int, state string) (bool, error) {
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
 	if err != nil {
 		return false, err
@@ -89,7 +85,7 @@ func isStopped(b killableBroker) (bool, error) {
 			continue // it has ended
 		}
 		// The name before the state is in parentheses and may hold anything.
-		if !strings.HasPrefix(string(text[bytes.LastIndexByte(text, ')')+1:]), " T") {
+		if !strings.HasPrefix(string(text[bytes.LastIndexByte(text, ')')+1:]), " "+state) {
 			return false, nil
 		}
 	}

@@ -82,6 +82,7 @@ func (s *system) buryOrderEvents() (dead func(n int64)) {
 			}
 			return ""
 		})
+		s.waitLag(group, s.names.OrderEvents) // or some would be delivered once more
 		ctx, cancel := s.call()
 		defer cancel()
 		s.must(consumer.Stop(ctx))
