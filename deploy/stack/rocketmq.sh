@@ -95,7 +95,8 @@ broker_start() {
   is_running_at broker "$address" && return
   # Rendered, because "mqadmin updateBrokerConfig" writes into the file it was given.
   render "$HERE/rocketmq/broker.conf.in" "$STACK_DIR/conf/broker.conf" \
-    HOST="$HOST" PORT="$BROKER_PORT" NAMESRV_PORT="$NAMESRV_PORT" STORE="$ROCKETMQ_DATA/store"
+    HOST="$HOST" PORT="$BROKER_PORT" NAMESRV_PORT="$NAMESRV_PORT" STORE="$ROCKETMQ_DATA/store" \
+    CHECKS="${STACK_TRANSACTION_CHECKS:-900}"
   launch_java broker "$address" org.apache.rocketmq.broker.BrokerStartup \
     -Xms256m -Xmx512m -XX:MaxDirectMemorySize=512m
 }

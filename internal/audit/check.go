@@ -48,10 +48,14 @@ const (
 	stockHeld     = orderv1.StockState_STOCK_STATE_RESERVED
 )
 
-// check compares an order with its reservation, and both with the time.
+// check compares an order with its reservation, and both with the time: that of
+// order-srv, which decides what is overdue; now only where an old one does not say it.
 func (r rules) check(p pair, now time.Time) []Violation {
 	if p.order == nil {
 		return checkOrphan(p.reservation)
+	}
+	if at := p.order.GetReadAtMs(); at > 0 {
+		now = time.UnixMilli(at)
 	}
 	if !isKnown(p) {
 		return []Violation{ofOrder(StatusUnknown, p.id(), false, "a status that this orderctl knows", p.String())}

@@ -142,6 +142,33 @@ func TestHelpHidesTheCrashPoint(t *testing.T) {
 	}
 }
 
+// Where a placeholder says what a value looks like, the default is in the text.
+func TestHelpHasTheDefaultsThatPlaceholdersHide(t *testing.T) {
+	_, stdout, _ := run(t, "serve", "--help")
+	text := strings.Join(strings.Fields(stdout), " ")
+	if want := "--name-servers=HOST:PORT,... RocketMQ name servers; 127.0.0.1:9876 if missing ($PROG_NAME_SERVERS)."; !strings.Contains(text, want) {
+		t.Errorf("%s is not in\n%s", want, stdout)
+	}
+}
+
+func TestAWrongCommandLineIsToldWhichHelpHelps(t *testing.T) {
+	for _, test := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"nonsense"}, []string{`Try "prog --help"`}},
+		{[]string{"serve"}, []string{"--database-url: is missing", `Try "prog serve --help"`}},
+		{[]string{"serve", "--nonsense"}, []string{`Try "prog serve --help"`}},
+	} {
+		code, _, stderr := run(t, test.args...)
+		for _, want := range test.want {
+			if code != ExitUsage || !strings.Contains(stderr, want) {
+				t.Errorf("%v: exit code %d, stderr %q, want %q", test.args, code, stderr, want)
+			}
+		}
+	}
+}
+
 func TestWaitTriesAgainWhileTimeMends(t *testing.T) {
 	var stderr bytes.Buffer
 	out := Output{Stderr: &stderr}

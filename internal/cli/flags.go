@@ -37,6 +37,9 @@ type Database struct {
 
 // Validate checks the form of the URL; whether the database answers is seen later.
 func (d Database) Validate() error {
+	if d.DatabaseURL == "" {
+		return errors.New("--database-url: is missing")
+	}
 	db, err := database.Open(string(d.DatabaseURL))
 	if err != nil {
 		return fmt.Errorf("--database-url: %w", err)
@@ -82,7 +85,7 @@ func (u DatabaseURL) MarshalText() ([]byte, error) { return []byte(u.String()), 
 
 // Broker says where RocketMQ is and which topics are ours.
 type Broker struct {
-	NameServers []string `default:"127.0.0.1:9876" placeholder:"HOST:PORT,..." help:"RocketMQ name servers."`
+	NameServers []string `default:"127.0.0.1:9876" placeholder:"HOST:PORT" help:"RocketMQ name servers."`
 	TopicPrefix string   `default:"" help:"Prefix of all topics and groups, so that deployments can share a broker. Letters, digits, - and _."`
 }
 

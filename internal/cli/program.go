@@ -81,6 +81,7 @@ func (p Program) Parser(options ...kong.Option) (*kong.Kong, error) {
 		kong.Description(p.Description),
 		kong.DefaultEnvars(p.EnvPrefix),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.ValueFormatter(withDefault),
 	}, options...)...)
 }
 
@@ -93,6 +94,25 @@ func (p Program) Check(args ...string) error {
 	}
 	_, err = parser.Parse(negativeNumbersLast(args))
 	return err
+}
+
+// withDefault is the help of a flag or an argument: with the default where a placeholder
+// such as HOST:PORT hides it.
+func withDefault(value *kong.Value) string {
+	shown := *value
+	if value.Flag != nil && value.Flag.PlaceHolder != "" && value.Default != "" && !kong.HasInterpolatedVar(value.OrigHelp, "default") {
+		shown.Help = strings.TrimSuffix(value.Help, ".") + "; " + value.Default + " if missing."
+	}
+	return kong.DefaultHelpValueFormatter(&shown)
+}
+
+// meant is the command that a wrong command line seems to mean, whose help may help.
+func (p Program) meant(err error) string {
+	var wrong *kong.ParseError
+	if !errors.As(err, &wrong) || wrong.Context == nil || wrong.Context.Selected() == nil {
+		return p.Name
+	}
+	return wrong.Context.Selected().FullPath()
 }
 
 // exited is the panic by which kong's --help leaves the parser.
@@ -114,7 +134,7 @@ func (p Program) parse(args []string, out Output) (parsed *kong.Context, code in
 	}
 	parsed, err = parser.Parse(negativeNumbersLast(args))
 	if err != nil {
-		fmt.Fprintf(out.Stderr, "%s: %s\nTry \"%s --help\".\n", p.Name, err, p.Name)
+		fmt.Fprintf(out.Stderr, "%s: %s\nTry \"%s --help\".\n", p.Name, err, p.meant(err))
 		return nil, ExitUsage, true
 	}
 	return parsed, 0, false

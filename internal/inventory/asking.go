@@ -65,6 +65,9 @@ func (s *Service) ask(ctx context.Context, ids []string, why orderv1.CloseTrigge
 // dueAt is the due time of an answer in epoch milliseconds.
 func dueAt(result *orderv1.CloseIfUnpaidResult) int64 { return result.GetDueAt().AsTime().UnixMilli() }
 
+// neverYear is the year in which an order is due that is exempt from the timeout.
+const neverYear = 9999
+
 // What the timeline says of answers and close reasons.
 const detailPaid = "the order is paid"
 
@@ -73,5 +76,8 @@ func closedDetail(reason fmt.Stringer) string {
 }
 
 func notDueDetail(result *orderv1.CloseIfUnpaidResult) string {
+	if result.GetDueAt().AsTime().Year() >= neverYear {
+		return "the order is exempt from the timeout"
+	}
 	return "not due before " + result.GetDueAt().AsTime().Format(time.RFC3339)
 }

@@ -463,10 +463,10 @@ func TestSweeperCounts(t *testing.T) {
 			w.clock.Advance(2 * interval)
 		}
 		for name, want := range map[string]map[string]float64{
-			"inventory_sweeper_found_total":   {"overdue": 8, "outdated": 0},
-			"inventory_sweeper_healed_total":  {"released": 1, "sold": 1, "extended": 1, "corrected": 0},
-			"inventory_sweeper_failed_total":  {"no_answer": 4, "parked": 1},
-			"inventory_sweeper_round_seconds": {"": 2},
+			"inventory_sweeper_found_total":            {"overdue": 8, "outdated": 0},
+			"inventory_sweeper_healed_total":           {"released": 1, "sold": 1, "extended": 1, "corrected": 0},
+			"inventory_sweeper_failed_total":           {"no_answer": 4, "parked": 1, "answer": 0, "error": 0},
+			"inventory_sweeper_round_duration_seconds": {"": 2},
 		} {
 			expectCounters(t, registry, name, want)
 		}

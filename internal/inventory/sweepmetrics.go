@@ -43,22 +43,32 @@ func NewSweepMetrics(r prometheus.Registerer) *SweepMetrics {
 	m := &SweepMetrics{
 		found: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "inventory_sweeper_found_total",
-			Help: "Reservations that the sweeper took, by why (overdue, outdated); one that it cannot heal counts each time.",
-		}, []string{"why"}),
+			Help: "Reservations that the sweeper took, by what they were (overdue, outdated); one that it cannot heal counts each time.",
+		}, []string{"what"}),
 		healed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "inventory_sweeper_healed_total",
-			Help: "Reservations that it put right, by how (released, sold, extended, corrected).",
-		}, []string{"how"}),
+			Help: "Reservations that the sweeper put right, by what became of them (released, sold, extended, corrected).",
+		}, []string{"what"}),
 		failed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "inventory_sweeper_failed_total",
-			Help: "Reservations that it looks at again later, by why (no_answer, answer, parked, error).",
-		}, []string{"why"}),
+			Help: "Reservations that the sweeper looks at again later, by what stood in the way (no_answer, answer, parked, error).",
+		}, []string{"what"}),
 		round: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "inventory_sweeper_round_seconds", Help: "How long its rounds took.",
+			Name: "inventory_sweeper_round_duration_seconds", Help: "How long the sweeper's rounds took.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 12),
 		}),
 	}
 	r.MustRegister(m.found, m.healed, m.failed, m.round)
+	// They are there before the first one, so that a rate sees it.
+	for _, why := range []string{foundOverdue, foundOutdated} {
+		m.found.WithLabelValues(why)
+	}
+	for _, how := range []string{healedReleased, healedSold, healedExtended, healedCorrected} {
+		m.healed.WithLabelValues(how)
+	}
+	for _, why := range []string{failedNoAnswer, failedAnswer, failedParked, failedError} {
+		m.failed.WithLabelValues(why)
+	}
 	return m
 }
 

@@ -110,13 +110,15 @@ func TestTimelineOfTheSweeper(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
 		w.receive("A", 10)
-		released, extended := w.reservedOrder("A", 1), w.reservedOrder("A", 1)
+		released, extended, exempt := w.reservedOrder("A", 1), w.reservedOrder("A", 1), w.reservedOrder("A", 1)
 		extended.due = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+		exempt.due = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 		w.clock.Advance(window + grace)
 		w.sweep()
 		const created = "created RESERVED 1 true M1/0 "
 		w.expectTimeline(released, created, "sweep RELEASED 2 true /0 closed: TIMEOUT")
 		w.expectTimeline(extended, created, "sweep RESERVED 1 false /0 not due before 2030-01-01T00:00:00Z")
+		w.expectTimeline(exempt, created, "sweep RESERVED 1 false /0 the order is exempt from the timeout")
 	})
 }
 

@@ -4,7 +4,7 @@
 //	start   the server listens at once, but its health is red
 //	        the schema is checked; a database that is down is waited for
 //	        background tasks and producers start
-//	        consumers start once every producer works: their handlers send
+//	        consumers and the tasks that send start once every producer works
 //	        those in the background start when they can
 //	run     until the context ends (SIGTERM) or something fails for good
 //	stop    health turns red, running calls finish
@@ -74,6 +74,7 @@ type Plan struct {
 	// readiness, and nothing waits for their start.
 	Background []Part
 	Tasks      []Task
+	Senders    []Task // those that send, and begin once every producer works
 }
 
 // Checks are the readiness checks of the plan's parts.
@@ -166,6 +167,9 @@ func (p *Plan) work(ctx context.Context) error {
 	all.Go(func() error {
 		if err := startAll(workCtx, p.Producers); err != nil {
 			return err
+		}
+		for _, task := range p.Senders {
+			all.Go(func() error { task(workCtx); return nil })
 		}
 		return startAll(workCtx, p.Consumers)
 	})

@@ -201,6 +201,26 @@ func TestTheBackgroundHoldsUpNothing(t *testing.T) {
 	}
 }
 
+// What a task sends needs a producer that works.
+func TestSendersBeginWithTheProducers(t *testing.T) {
+	w := newWorld()
+	connected := make(chan struct{})
+	w.producer.start = func(context.Context) error { <-connected; return nil }
+	w.Senders = []Task{func(context.Context) { w.journal.add("sender") }}
+	ctx, sigterm := context.WithCancel(t.Context())
+	result := w.run(ctx)
+	w.journal.await(t, "task") // which sends nothing
+	close(connected)
+	w.journal.await(t, "sender")
+	if events := w.journal.list(); slices.Index(events, "sender") < slices.Index(events, "started producer") {
+		t.Errorf("got %v, want the sender behind the producer", events)
+	}
+	sigterm()
+	if err := <-result; err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestNothingStartsBeforeTheSchemaIsThere(t *testing.T) {
 	w := newWorld()
 	asked, answer := make(chan struct{}, 100), make(chan error)

@@ -111,7 +111,8 @@ func ExampleSubscription_parker() {
 }
 
 // With a limit, a message goes to the dead letters of its group at last. They are a
-// topic like any other.
+// topic like any other, but a reader that fails must try again in place: sent back,
+// they would look for the group they died in.
 func ExampleSubscription_maxAttempts() {
 	b, client := shop()
 	defer func() { _ = b.Close() }()
@@ -133,7 +134,7 @@ func ExampleSubscription_maxAttempts() {
 
 	received := make(inbox, 1) // Start waits until there are dead letters
 	letters := mq.NewConsumer(client, mq.Subscription{
-		Group: "undertakers", Topic: mq.DeadLetterTopic("stock"), Handler: received.handle,
+		Group: "undertakers", Topic: mq.DeadLetterTopic("stock"), Ordered: true, Handler: received.handle,
 	})
 	defer run(letters)()
 	fmt.Println((<-received).Keys)

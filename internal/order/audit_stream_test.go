@@ -83,9 +83,9 @@ func TestStreamOrdersShowsWhatIsStored(t *testing.T) {
 		}
 		want := []*orderv1.StreamOrdersResponse{{Orders: []*orderv1.AuditedOrder{
 			{OrderId: o.ID, Status: orderv1.OrderStatus_ORDER_STATUS_CLOSED, CloseReason: orderv1.CloseReason_CLOSE_REASON_CANCELLED,
-				StockState: orderv1.StockState_STOCK_STATE_RELEASED, Settled: true, Version: 4, ExpiresAtMs: o.ExpiresAt, UpdatedAtMs: 2000,
+				StockState: orderv1.StockState_STOCK_STATE_RELEASED, Settled: true, Version: 4, ExpiresAtMs: o.ExpiresAt, UpdatedAtMs: 2000, ReadAtMs: start.UnixMilli(),
 				Lines: []*orderv1.AuditedLine{{Sku: "a", Quantity: 3}}},
-			{OrderId: exempt.ID, Status: orderv1.OrderStatus_ORDER_STATUS_PLACED, Version: 1, UpdatedAtMs: 1000,
+			{OrderId: exempt.ID, Status: orderv1.OrderStatus_ORDER_STATUS_PLACED, Version: 1, UpdatedAtMs: 1000, ReadAtMs: start.UnixMilli(),
 				Lines: []*orderv1.AuditedLine{{Sku: "b", Quantity: 1}}},
 		}}}
 		if diff := cmp.Diff(want, stream.got, protocmp.Transform()); diff != "" {

@@ -27,19 +27,6 @@ func (w *world) cancel(id string) Order {
 	return o
 }
 
-// waitFor waits until done.
-func waitFor(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	deadline := time.After(20 * time.Second)
-	for !done() {
-		select {
-		case <-deadline:
-			t.Fatalf("waited in vain for %s", what)
-		case <-time.After(time.Millisecond):
-		}
-	}
-}
-
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, w *world) {

@@ -27,7 +27,10 @@ const (
 )
 
 // Reasons for which stock events are parked.
-const ReasonUnknownOrder = "STOCK_EVENT_OF_UNKNOWN_ORDER"
+const (
+	ReasonUnknownOrder = "STOCK_EVENT_OF_UNKNOWN_ORDER"
+	ReasonOpenButSold  = "OPEN_BUT_SOLD" // the payment is forgotten that the stock was sold for
+)
 
 // errStale says that a row was not in the state from which it was to change: the
 // caller looks again and decides anew.

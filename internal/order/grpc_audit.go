@@ -25,9 +25,9 @@ func (a *auditServer) StreamOrders(in *orderv1.StreamOrdersRequest, stream grpc.
 		return err
 	}
 	return a.service.Audit(stream.Context(), r, func(orders []Order) error {
-		page := &orderv1.StreamOrdersResponse{}
+		page, now := &orderv1.StreamOrdersResponse{}, a.service.clock.Now().UnixMilli()
 		for _, o := range orders {
-			page.Orders = append(page.Orders, auditedToProto(o))
+			page.Orders = append(page.Orders, auditedToProto(o, now))
 		}
 		return stream.Send(page)
 	})
@@ -46,7 +46,7 @@ func (a *auditServer) RedriveOrders(ctx context.Context, in *orderv1.RedriveOrde
 	return out, nil
 }
 
-func auditedToProto(o Order) *orderv1.AuditedOrder {
+func auditedToProto(o Order, now int64) *orderv1.AuditedOrder {
 	out := &orderv1.AuditedOrder{
 		OrderId:     o.ID,
 		Status:      orderv1.OrderStatus(o.Status),
@@ -56,6 +56,7 @@ func auditedToProto(o Order) *orderv1.AuditedOrder {
 		Version:     o.Version,
 		ExpiresAtMs: o.ExpiresAt,
 		UpdatedAtMs: o.UpdatedAt,
+		ReadAtMs:    now,
 	}
 	if o.ExpiresAt == NoTimeout {
 		out.ExpiresAtMs = 0

@@ -4,19 +4,27 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"orderflow/internal/event"
 )
 
 // What the sweeper finds.
-const foundOverdue = "overdue"
+const (
+	foundOverdue = "overdue" // past the payment window and the grace
+	foundSettled = "settled" // nothing is to be done; a program without a sweeper has written the row
+)
 
 // foundUnconfirmed names an order whose stock is not confirmed, by the event that
 // inventory seems to lack.
-func foundUnconfirmed(o Order) string { return string(o.Status.tag()) + "_unconfirmed" }
+func foundUnconfirmed(o Order) string { return unconfirmed(o.Status.tag()) }
+
+func unconfirmed(lacking event.Tag) string { return string(lacking) + "_unconfirmed" }
 
 // Metrics counts what the sweeper does. A nil *Metrics counts nothing.
 type Metrics struct {
 	found  *prometheus.CounterVec
 	healed *prometheus.CounterVec
+	failed *prometheus.CounterVec
 	rounds prometheus.Histogram
 }
 
@@ -25,23 +33,38 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		found: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "order_sweeper_found_total",
-			Help: "Orders that the sweeper found stuck (overdue, created_unconfirmed, paid_unconfirmed, closed_unconfirmed).",
+			Help: "Orders that the sweeper found stuck (overdue, created_unconfirmed, paid_unconfirmed, closed_unconfirmed), or not (settled).",
 		}, []string{"what"}),
 		healed: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "order_sweeper_healed_total", Help: "Orders that went on after the sweeper had done something about them.",
+			Name: "order_sweeper_healed_total", Help: "Orders that went on after the sweeper had done something about them, by what it had found.",
+		}, []string{"what"}),
+		failed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "order_sweeper_failed_total",
+			Help: "Orders about which the sweeper could do nothing at the moment, by what it had found; it looks again.",
 		}, []string{"what"}),
 		rounds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "order_sweeper_round_seconds", Help: "How long the sweeper's rounds took.",
-			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 8),
+			Name: "order_sweeper_round_duration_seconds", Help: "How long the sweeper's rounds took.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 12),
 		}),
 	}
-	r.MustRegister(m.found, m.healed, m.rounds)
+	r.MustRegister(m.found, m.healed, m.failed, m.rounds)
+	for _, what := range []string{foundOverdue, unconfirmed(event.TagCreated), unconfirmed(event.TagPaid), unconfirmed(event.TagClosed)} {
+		m.found.WithLabelValues(what) // there before the first one, so that a rate sees it
+		m.healed.WithLabelValues(what)
+		m.failed.WithLabelValues(what)
+	}
 	return m
 }
 
 func (m *Metrics) countFound(what string) {
 	if m != nil {
 		m.found.WithLabelValues(what).Inc()
+	}
+}
+
+func (m *Metrics) countFailed(what string) {
+	if m != nil {
+		m.failed.WithLabelValues(what).Inc()
 	}
 }
 

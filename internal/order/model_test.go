@@ -216,7 +216,7 @@ func (m *machine) stock(t *rapid.T) {
 	switch {
 	case rejects:
 		o.status, o.reason, o.tags = Closed, OutOfStock, append(o.tags, event.TagClosed)
-	case tag == event.TagReserved && o.status == Placed:
+	case (tag == event.TagReserved || tag == event.TagSold) && o.status == Placed:
 		o.status = Reserved
 	}
 }

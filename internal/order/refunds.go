@@ -103,6 +103,8 @@ func (tx *Tx) resolveRefund(r Refund) (Payment, error) {
 		})
 	case p.Outcome != RefundDue:
 		return Payment{}, apierror.FailedPrecondition(ReasonNoRefundDue, 0, "the payment has paid for its order")
+	case p.RefundedAt == 0: // it was recorded since the update
+		return Payment{}, errContention()
 	case p.RefundID != r.refundID:
 		return Payment{}, apierror.AlreadyExists(ReasonRefundAlreadyResolved, "the payment was refunded under another refund id")
 	}

@@ -185,3 +185,28 @@ func isEntry(db *gorm.DB) bool {
 	_, ok := db.Statement.Dest.(*[]Entry)
 	return ok && !isQuery(db)
 }
+
+// A payment that is recorded at that very moment is not called refunded.
+func TestRefundOfAPaymentThatAppears(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, databasetest.NewMySQL(t, migrations.Order())) // SQLite has one writer
+	o := w.reserved()
+	p := payment(t, o)
+	p.AmountMinor++
+	var once sync.Once
+	w.faults.set(func(db *gorm.DB) error {
+		if isQuery(db) && db.Statement.Table == "payments" {
+			once.Do(func() { w.faults.set(nil); w.pay(p) })
+		}
+		return nil
+	})
+	r, err := NewRefund(p.ID, "refund-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.service.ResolveRefund(t.Context(), r)
+	wantError(t, err, codes.Unavailable, ReasonContention)
+	if got, err := w.service.ResolveRefund(t.Context(), r); err != nil || got.RefundID != "refund-1" {
+		t.Errorf("then: %+v, %v", got, err)
+	}
+}

@@ -95,6 +95,9 @@ func (s StockState) satisfies(wanted StockState) bool {
 // settled tells whether inventory has confirmed what the order's status asks for.
 func (o Order) settled() bool { return o.StockState.satisfies(o.Status.stockWanted()) }
 
+// open tells whether the order can still be paid or closed.
+func (o Order) open() bool { return o.Status == Placed || o.Status == Reserved }
+
 // final tells whether nothing can change any more.
 func (o Order) final() bool { return (o.Status == Paid || o.Status == Closed) && o.settled() }
 

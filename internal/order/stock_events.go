@@ -67,6 +67,9 @@ func (s *Service) onStock(ctx context.Context, n stockNews) error {
 		} else {
 			err = s.confirm(ctx, o, n)
 		}
+		if err == nil && n.state == StockSold && o.open() {
+			return message.Permanent(ReasonOpenButSold, "inventory has sold the stock of order %s, of whose payment nothing is known", o.ID)
+		}
 		if !errors.Is(err, errStale) {
 			return err
 		}
@@ -142,6 +145,11 @@ func (n stockNews) holdsNothing(o Order) bool {
 	}
 }
 
+// holdsAll tells whether inventory has the order's stock for it. It has sold that of an
+// open order only if a backup was restored here, and the payment is forgotten: then the
+// payment can be recorded again.
+func (n stockNews) holdsAll() bool { return n.state == StockReserved || n.state == StockSold }
+
 // isNews tells whether the event says more than the order knows. Its version grows
 // with each change of the reservation; but if inventory was restored from a backup,
 // the versions begin anew, and the answer that an order waits for is believed with
@@ -154,7 +162,7 @@ func (n stockNews) isNews(o Order) bool {
 // after is the order as it is with the news.
 func (n stockNews) after(o Order) Order {
 	n.apply(&o)
-	if n.state == StockReserved && transitionReserve().CanLeave(o.Status) {
+	if n.holdsAll() && transitionReserve().CanLeave(o.Status) {
 		o.Status = transitionReserve().To
 	}
 	if o.settled() {

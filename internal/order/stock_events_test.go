@@ -320,3 +320,29 @@ func TestNames(t *testing.T) {
 		t.Error("reason 9 has a name")
 	}
 }
+
+// A backup was restored that knows nothing of the order's payment: somebody is told, and
+// the payment can be recorded again.
+func TestSoldStockOfAnOpenOrder(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		o := w.place(request())
+		if _, err := w.service.Exempt(t.Context(), o.ID, "pays at the counter"); err != nil {
+			t.Fatal(err)
+		}
+		w.stock(event.TagSold, stockEvent(o.ID, 2))
+		w.stock(event.TagSold, stockEvent(o.ID, 2)) // once more, as the sweeper asks for
+		want := []string{o.ID + " " + ReasonOpenButSold, o.ID + " " + ReasonOpenButSold}
+		if got := w.parked.reasons(); !slices.Equal(got, want) {
+			t.Errorf("parked %v, want %v", got, want)
+		}
+		p, paid := w.pay(payment(t, o))
+		if p.Outcome != PaymentAccepted || paid.Status != Paid || !paid.settled() {
+			t.Errorf("the payment is %+v, the order %+v", p, paid)
+		}
+		w.stock(event.TagSold, stockEvent(o.ID, 2)) // or a replay
+		if got := w.parked.reasons(); len(got) != len(want) {
+			t.Errorf("parked %v after the payment", got)
+		}
+	})
+}

@@ -39,7 +39,8 @@ func (s *Service) sweepOnce(ctx context.Context) (full bool, err error) {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("sweep order %s: %w", o.ID, err)
+			s.metrics.countFailed(s.stuck(o))
+			return errors.Join(fmt.Errorf("sweep order %s: %w", o.ID, err), s.giveBack(ctx, o))
 		}
 		return nil
 	})
@@ -49,25 +50,51 @@ func (s *Service) sweepOnce(ctx context.Context) (full bool, err error) {
 
 // sweepOrder looks at one order that was leased.
 func (s *Service) sweepOrder(ctx context.Context, o Order) error {
-	switch now := s.clock.Now().UnixMilli(); {
-	case s.store.schedule.overdueAt(o) <= now:
-		s.metrics.countFound(foundOverdue)
+	now, what := s.clock.Now().UnixMilli(), s.stuck(o)
+	s.metrics.countFound(what)
+	switch what {
+	case foundOverdue:
 		err := s.expire(ctx, o, BySweeper)
 		if err == nil {
 			s.metrics.countClosed()
 		}
 		return err
-	case o.settled(): // a program that knows no sweeper has written the row, or it is early
+	case foundSettled: // a program that knows no sweeper has written the row, or it is early
 		return s.store.inTx(ctx, func(tx *Tx) error {
 			return tx.reschedule(o, s.store.schedule.next(o, now), 0)
 		})
 	default:
-		s.metrics.countFound(foundUnconfirmed(o))
 		next := now + sweep.Backoff(s.store.schedule.ResendAfter, o.SweepCount+1).Milliseconds()
 		return s.resend(ctx, o, BySweeper, func(tx *Tx) error {
 			return tx.reschedule(o, min(next, s.store.schedule.overdueAt(o)), o.SweepCount+1)
 		})
 	}
+}
+
+// stuck is what the sweeper has found about an order, for its metrics.
+func (s *Service) stuck(o Order) string {
+	switch {
+	case s.store.schedule.overdueAt(o) <= s.clock.Now().UnixMilli():
+		return foundOverdue
+	case o.settled():
+		return foundSettled
+	default:
+		return foundUnconfirmed(o)
+	}
+}
+
+// giveBack has an order about which nothing could be done looked at again before its
+// lease ends, if that is longer than it would have waited at first.
+func (s *Service) giveBack(ctx context.Context, o Order) error {
+	next := s.clock.Now().Add(sweep.Backoff(s.store.schedule.ResendAfter, o.SweepCount)).UnixMilli()
+	if next >= o.SweepAt {
+		return nil
+	}
+	err := s.store.inTx(ctx, func(tx *Tx) error { return tx.reschedule(o, next, o.SweepCount) })
+	if errors.Is(err, errStale) { // it has moved on
+		return nil
+	}
+	return wrapped("give an order back", err)
 }
 
 // lease takes the orders that somebody has to look at by now: for the time of the

@@ -68,6 +68,24 @@ func counter(t *testing.T, registry *prometheus.Registry, name, label string) fl
 	return 0
 }
 
+// Each counter is there before it counts, so that a rate sees the first one.
+func TestSweeperCountersBeginWithZero(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	NewMetrics(registry)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	series := map[string]int{}
+	for _, family := range families {
+		series[family.GetName()] = len(family.GetMetric())
+	}
+	if series["order_sweeper_found_total"] != 4 || series["order_sweeper_healed_total"] != 4 {
+		t.Errorf("got %v", series)
+	}
+}
+
 // T07: a half message that the broker gave up after its order was committed, and
 // every other event that got lost, is sent again until inventory confirms.
 func TestSweeperSendsLostEventsAgain(t *testing.T) {
@@ -276,6 +294,29 @@ func TestLeasedRowsComeUpAgain(t *testing.T) {
 	})
 }
 
+// Where the first wait is shorter than a lease, a row about which nothing could be done
+// waits no longer than that.
+func TestFailedRowsAreGivenBack(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		const soon = sweep.Lease / 10
+		w.store.schedule.ResendAfter = soon
+		w.service.store = w.store
+		o := w.place(request())
+		w.clock.Advance(schedule().ResendAfter)
+		w.broker.set(func(b *fakeBroker) { b.halfFails = true })
+		if _, err := w.service.sweepOnce(t.Context()); !errors.Is(err, message.ErrUnavailable) {
+			t.Errorf("error %v", err)
+		}
+		w.broker.set(func(b *fakeBroker) { b.halfFails = false })
+		w.sweepAll()
+		w.wantDelivered(o.ID, event.TagCreated)
+		w.clock.Advance(soon * 5 / 4)
+		w.sweepAll()
+		w.wantDelivered(o.ID, event.TagCreated, event.TagCreated)
+	})
+}
+
 // What changes between the look and the sending is not sent.
 func TestSweeperSendsNothingThatIsNotTrueAnyMore(t *testing.T) {
 	t.Parallel()
@@ -358,7 +399,7 @@ func TestSweepRunsUntilItsContextEnds(t *testing.T) {
 				w.broker.set(func(b *fakeBroker) { b.halfFails = false })
 			})
 		}()
-		waitFor(t, "the event", func() bool {
+		await(t, "the event", func() bool {
 			w.clock.Advance(time.Second)
 			return len(w.broker.delivered(o.ID)) == 2
 		})

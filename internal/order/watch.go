@@ -192,6 +192,7 @@ func (s *Service) PollChanges(ctx context.Context, report func(error)) {
 			case <-ctx.Done():
 				return
 			case <-s.store.hub.begun:
+				s.store.hub.polled(nil) // of an outage that nobody watched nobody saw the end
 			}
 		}
 		select {

@@ -44,9 +44,9 @@ func (a *api) ListParked(ctx context.Context, in *parkedv1.ListParkedRequest) (*
 		return nil, forClient(err)
 	}
 	out := &parkedv1.ListParkedResponse{}
-	if len(entries) > size {
-		entries = entries[:size]
-		if out.NextPageToken, err = page.Token(query, entries[size-1].Position()); err != nil {
+	if n := fitting(entries, size); n < len(entries) {
+		entries = entries[:n]
+		if out.NextPageToken, err = page.Token(query, entries[n-1].Position()); err != nil {
 			return nil, err
 		}
 	}
@@ -54,6 +54,21 @@ func (a *api) ListParked(ctx context.Context, in *parkedv1.ListParkedRequest) (*
 		out.Messages = append(out.Messages, toProto(e))
 	}
 	return out, nil
+}
+
+// maxListedDetails bounds the details of a page, in bytes. It ends early rather than
+// grow beyond what a client takes: what else is known of 500 messages has 300 KiB.
+const maxListedDetails = 3 << 20
+
+// fitting is how many of the messages go on a page of that size.
+func fitting(entries []Entry, size int) int {
+	details := 0
+	for i, e := range entries {
+		if details += len(e.Parked.Detail); i == size || details > maxListedDetails {
+			return i
+		}
+	}
+	return len(entries)
 }
 
 // GetParked is documented in the proto.

@@ -2,12 +2,16 @@ package parking_test
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
 
+	parkedv1 "orderflow/api/proto/parked/v1"
 	"orderflow/internal/database"
 	"orderflow/internal/database/databasetest"
 	"orderflow/internal/parking"
@@ -105,6 +109,35 @@ func TestRemoveSparesWhatWasParkedAgain(t *testing.T) {
 		}
 		if _, found, err := s.Get(t.Context(), seen.ID); err != nil || found {
 			t.Errorf("Get = %v, %v after it was removed", found, err)
+		}
+	})
+}
+
+// A page must fit what a client takes, however much there is to say of each message.
+func TestPageOfLongDetailsIsShort(t *testing.T) {
+	t.Parallel()
+	databasetest.Each(t, migrations.Order(), func(t *testing.T, db *database.DB) {
+		const parked, most = 150, 4 << 20
+		s, _ := setup(db)
+		for i := range parked {
+			p := sample()
+			p.OrderID, p.Detail = fmt.Sprint("order-", i), strings.Repeat("x", 1<<16)
+			park(t, s, p)
+		}
+		api := parking.NewGRPC(parking.NewKeeper(s, s, parking.Replays{}, slog.New(slog.DiscardHandler)))
+		listed, token := 0, ""
+		for pages := 0; pages == 0 || token != ""; pages++ {
+			page, err := api.ListParked(t.Context(), &parkedv1.ListParkedRequest{PageSize: 100, PageToken: token})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if size := proto.Size(page); size > most {
+				t.Fatalf("a page of %d messages has %d bytes", len(page.GetMessages()), size)
+			}
+			listed, token = listed+len(page.GetMessages()), page.GetNextPageToken()
+		}
+		if listed != parked {
+			t.Errorf("%d messages are listed, want %d", listed, parked)
 		}
 	})
 }

@@ -1,6 +1,6 @@
 // Package parking keeps the messages that a consumer could not handle, in the
 // consumer's own database: nothing that arrived is ever dropped. Both services
-// use it; the table is the same in both schemas.
+// and the notifier use it; the table is the same in all schemas.
 package parking
 
 import (

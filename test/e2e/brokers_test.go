@@ -25,14 +25,19 @@ type killableBroker interface {
 	pid() (int, error)
 	// start starts it if it does not run, with what it had when it was killed.
 	start(ctx context.Context) error
+	// wipe deletes what it has stored; it must not run.
+	wipe() error
 	close(ctx context.Context) error
 }
 
 // newBroker starts a broker of the test's own, which ends with the test. The one
 // that the other tests use is left alone.
-func newBroker(t *testing.T, on stack) killableBroker {
+func newBroker(t *testing.T, on stack) killableBroker { return newBrokerThatAsks(t, on, maxChecks) }
+
+// newBrokerThatAsks starts one that gives a half message up after so many check-backs.
+func newBrokerThatAsks(t *testing.T, on stack, checks int) killableBroker {
 	t.Helper()
-	b, err := makeBroker(t, on)
+	b, err := makeBroker(t, on, checks)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,11 +56,11 @@ func newBroker(t *testing.T, on stack) killableBroker {
 	return b
 }
 
-func makeBroker(t *testing.T, on stack) (killableBroker, error) {
+func makeBroker(t *testing.T, on stack, checks int) (killableBroker, error) {
 	if on == onReal {
-		return newPrivateStack(t)
+		return newPrivateStack(t, checks)
 	}
-	return newBrokerProgram(filepath.Join(t.ArtifactDir(), "broker.log"))
+	return newBrokerProgram(filepath.Join(t.ArtifactDir(), "broker.log"), checks)
 }
 
 // signal sends a signal to the broker.
@@ -96,11 +101,12 @@ type brokerProgram struct {
 	folder  string // of its data
 	log     string
 	address string
+	checks  int              // after which a half message is given up
 	process *process.Process // the last one
 }
 
 // newBrokerProgram makes a broker that does not run yet.
-func newBrokerProgram(log string) (*brokerProgram, error) {
+func newBrokerProgram(log string, checks int) (*brokerProgram, error) {
 	folder, err := os.MkdirTemp(run.data, "broker-")
 	if err != nil {
 		return nil, err
@@ -109,7 +115,8 @@ func newBrokerProgram(log string) (*brokerProgram, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &brokerProgram{folder: folder, log: log, address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}, nil
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	return &brokerProgram{folder: folder, log: log, address: address, checks: checks}, nil
 }
 
 // The settings of the brokers that the tests start, which are those of "make
@@ -131,7 +138,7 @@ func (b *brokerProgram) start(ctx context.Context) error {
 	b.process, err = process.Start(ctx, process.Spec{Path: path, LogFile: b.log, Args: []string{
 		"broker", "--listen=" + b.address, "--data=" + b.folder, "--delay-levels=" + delayLevels,
 		"--transaction-timeout=" + checkInterval.String(), "--check-interval=" + checkInterval.String(),
-		"--max-checks=" + strconv.Itoa(maxChecks), "--repeated-commits",
+		"--max-checks=" + strconv.Itoa(b.checks), "--repeated-commits",
 	}})
 	return err
 }
@@ -157,6 +164,8 @@ func (b *brokerProgram) pid() (int, error) {
 	return b.process.PID(), nil
 }
 
+func (b *brokerProgram) wipe() error { return os.RemoveAll(b.folder) }
+
 func (b *brokerProgram) close(ctx context.Context) error {
 	if !b.runs() {
 		return nil
@@ -175,7 +184,7 @@ type sharedBroker struct {
 // get starts the broker at its first call and returns where it is.
 func (s *sharedBroker) get(ctx context.Context) (*brokerProgram, error) {
 	s.once.Do(func() {
-		if s.program, s.broken = newBrokerProgram(filepath.Join(run.folder, "broker.log")); s.broken == nil {
+		if s.program, s.broken = newBrokerProgram(filepath.Join(run.folder, "broker.log"), maxChecks); s.broken == nil {
 			s.broken = s.program.start(context.WithoutCancel(ctx))
 		}
 	})

@@ -5,7 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"orderflow/internal/assembly"
@@ -19,12 +23,16 @@ type databases interface {
 	// query reads both in one statement, in which {order} and {inventory} stand for
 	// them, and calls row with each row.
 	query(ctx context.Context, query string, args []any, row func(scan func(...any) error) error) error
+	// backup copies the whole database of a service, which does not run, and returns
+	// what puts the copy in its place.
+	backup(ctx context.Context, service assembly.Service) (restore func(ctx context.Context) error, err error)
 }
 
 // schemas are databases of the MariaDB server of the run.
 type schemas struct {
-	server *database.DB
-	names  map[assembly.Service]string
+	server  *database.DB
+	names   map[assembly.Service]string
+	backups []string // more databases
 }
 
 func newSchemas(ctx context.Context, prefix string) (*schemas, error) {
@@ -71,9 +79,49 @@ func readRows(rows *sql.Rows, row func(scan func(...any) error) error) error {
 	return rows.Err()
 }
 
+func (s *schemas) backup(ctx context.Context, service assembly.Service) (restore func(ctx context.Context) error, err error) {
+	name := s.names[service]
+	backup := fmt.Sprintf("%s_backup%d", name, len(s.backups))
+	s.backups = append(s.backups, backup)
+	if err := s.execute(ctx, "CREATE DATABASE "+backup); err != nil {
+		return nil, err
+	}
+	rows, err := s.server.Pool().QueryContext(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = ?", name)
+	if err != nil {
+		return nil, err
+	}
+	var tables []string
+	err = readRows(rows, func(scan func(...any) error) error {
+		tables = append(tables, "")
+		return scan(&tables[len(tables)-1])
+	})
+	if err != nil {
+		return nil, err
+	}
+	var put []string
+	for _, table := range tables {
+		whole := fmt.Sprintf("CREATE TABLE %s.%s AS SELECT * FROM %s.%s", backup, table, name, table)
+		if err := s.execute(ctx, whole); err != nil {
+			return nil, err
+		}
+		put = append(put, fmt.Sprintf("DELETE FROM %s.%s", name, table),
+			fmt.Sprintf("INSERT INTO %s.%s SELECT * FROM %s.%s", name, table, backup, table))
+	}
+	return func(ctx context.Context) error { return s.execute(ctx, put...) }, nil
+}
+
+func (s *schemas) execute(ctx context.Context, statements ...string) error {
+	for _, statement := range statements {
+		if _, err := s.server.Pool().ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("%s: %w", statement, err)
+		}
+	}
+	return nil
+}
+
 func (s *schemas) drop(ctx context.Context) error {
 	var errs []error
-	for _, name := range s.names {
+	for _, name := range append(slices.Collect(maps.Values(s.names)), s.backups...) {
 		_, err := s.server.Pool().ExecContext(ctx, "DROP DATABASE IF EXISTS "+name)
 		errs = append(errs, err)
 	}
@@ -115,6 +163,37 @@ func (f files) query(ctx context.Context, query string, args []any, row func(sca
 		return err
 	}
 	return readRows(rows, row)
+}
+
+// backup copies the files, what SQLite has beside them included.
+func (f files) backup(_ context.Context, service assembly.Service) (restore func(ctx context.Context) error, err error) {
+	path := strings.TrimPrefix(f.url(service), "sqlite:")
+	saved := map[string][]byte{}
+	for _, part := range []string{path, path + "-wal", path + "-shm"} {
+		content, err := os.ReadFile(part)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		saved[part] = content
+	}
+	return func(context.Context) error {
+		for _, part := range []string{path, path + "-wal", path + "-shm"} {
+			if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			content, there := saved[part]
+			if !there {
+				continue
+			}
+			if err := os.WriteFile(part, content, 0o600); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
 }
 
 func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }

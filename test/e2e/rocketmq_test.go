@@ -24,6 +24,9 @@ const variableJars = "ORDERFLOW_TEST_ROCKETMQ_JARS"
 // servers on a machine that is busy with other tests.
 const stackTimeout = 3 * time.Minute
 
+// realMaxChecks is after how many check-backs the RocketMQ of "make stack-up" gives up.
+const realMaxChecks = 900
+
 // privateStack is a RocketMQ of one test.
 type privateStack struct {
 	dir     string
@@ -32,7 +35,7 @@ type privateStack struct {
 }
 
 // newPrivateStack makes a private stack that does not run yet.
-func newPrivateStack(t *testing.T) (*privateStack, error) {
+func newPrivateStack(t *testing.T, checks int) (*privateStack, error) {
 	t.Helper()
 	jars := os.Getenv(variableJars)
 	if jars == "" {
@@ -60,11 +63,16 @@ func newPrivateStack(t *testing.T) (*privateStack, error) {
 		env: []string{
 			"STACK_DIR=" + dir, fmt.Sprintf("STACK_NAMESRV_PORT=%d", ports[0]),
 			fmt.Sprintf("STACK_BROKER_PORT=%d", ports[1]), fmt.Sprintf("STACK_MYSQL_PORT=%d", ports[2]),
+			fmt.Sprintf("STACK_TRANSACTION_CHECKS=%d", min(checks, realMaxChecks)),
 		},
 	}, nil
 }
 
 func (s *privateStack) nameServer() string { return s.address }
+
+func (s *privateStack) wipe() error {
+	return os.RemoveAll(filepath.Join(s.dir, "data", "rocketmq", "store"))
+}
 
 func (s *privateStack) start(ctx context.Context) error { return s.command(ctx, "up") }
 

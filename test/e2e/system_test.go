@@ -15,6 +15,7 @@ import (
 	inventoryv1 "orderflow/api/proto/inventory/v1"
 	orderv1 "orderflow/api/proto/order/v1"
 	"orderflow/internal/assembly"
+	"orderflow/internal/clock"
 	"orderflow/internal/crashpoint"
 )
 
@@ -33,6 +34,7 @@ type system struct {
 	skus         map[string]int64 // received, by SKU
 	acknowledged chan string      // ids of the orders that were placed; see orderIDs
 	known        []string
+	restored     bool // inventory's database was, and knows less than order-srv
 }
 
 // customers numbers the tests, so that each has its own customer and SKUs.
@@ -239,13 +241,15 @@ func (s *system) eventually(timeout time.Duration, look func() (missing string))
 	}
 }
 
-// now is the time that the system goes by.
-func (s *system) now() time.Time {
+// clock is what the system goes by.
+func (s *system) clock() clock.Clock {
 	if s.embedded != nil {
-		return s.embedded.Broker().Clock().Now()
+		return s.embedded.Broker().Clock()
 	}
-	return time.Now()
+	return clock.System{}
 }
+
+func (s *system) now() time.Time { return s.clock().Now() }
 
 // until returns at the moment.
 func (s *system) until(moment time.Time) {

@@ -122,6 +122,7 @@ func TestDatabaseThatIsDownIsWaitedFor(t *testing.T) {
 }
 
 func TestBadSettingsAreNamed(t *testing.T) {
+	t.Chdir(t.TempDir()) // the database is made when its name is checked
 	for _, flag := range []string{"--listen=7001", "--admin-listen=x:y", "--sweep-interval=1ms", "--sweep-grace=25h", "--order-service=order-srv", "--order-service=:7001"} {
 		name, _, _ := strings.Cut(flag, "=")
 		_, err := ParseConfig("--database-url=sqlite:x.db", flag)

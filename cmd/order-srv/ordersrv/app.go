@@ -123,12 +123,12 @@ func newPlan(
 				store.PurgeBarriers(ctx, func(err error) { host.Log.Warn("old barriers were not purged", "error", err) })
 			},
 			func(ctx context.Context) {
-				service.Sweep(ctx, c.SweepInterval, func(err error) { host.Log.Warn("the sweeper could not do all of its work", "error", err) })
-			},
-			func(ctx context.Context) {
 				service.PollChanges(ctx, func(err error) { host.Log.Warn("watched orders cannot be polled", "error", err) })
 			},
 		},
+		Senders: []lifecycle.Task{func(ctx context.Context) {
+			service.Sweep(ctx, c.SweepInterval, func(err error) { host.Log.Warn("the sweeper could not do all of its work", "error", err) })
+		}},
 	}
 }
 

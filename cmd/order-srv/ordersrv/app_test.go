@@ -117,6 +117,7 @@ func TestTwoServicesOnOnePort(t *testing.T) {
 }
 
 func TestBadSettingsAreNamed(t *testing.T) {
+	t.Chdir(t.TempDir()) // the database is made when its name is checked
 	for _, flag := range []string{
 		"--listen=7001", "--admin-listen=x:y", "--payment-window=0s", "--payment-window=800h",
 		"--local-transaction-timeout=1ms", "--local-transaction-timeout=30m",

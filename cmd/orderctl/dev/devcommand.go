@@ -42,7 +42,8 @@ func (c Command) Validate() error {
 // Help is more about it.
 func (Command) Help() string {
 	return `It says where each part listens: the broker at 127.0.0.1:9876, order-srv at 7001,
-inventory-srv at 7002, and what "orderctl clock" needs at 7000, unless told otherwise.
+inventory-srv at 7002, with --notify the notifier at 7003, and what "orderctl clock" needs
+at 7000, unless told otherwise.
 The other commands look there by default. Ctrl-C ends it.
 
   orderctl dev
@@ -51,6 +52,9 @@ The other commands look there by default. Ctrl-C ends it.
 
 // Run is the command: it returns when ctx has ended, or a service has failed.
 func (c Command) Run(ctx context.Context, out cli.Output) (err error) {
+	if err := c.checkSecret(); err != nil {
+		return err
+	}
 	log := c.Logger(out.Stderr)
 	mq.UseLogger(log)
 	s, err := Start(ctx, Options{

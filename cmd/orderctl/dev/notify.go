@@ -2,6 +2,7 @@ package dev
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -12,6 +13,7 @@ import (
 // NotifyFlags say whether the notifier runs, too.
 type NotifyFlags struct {
 	Notify                  bool   `default:"false" help:"Also run the notifier, which tells customers what happens to their orders: in the log."`
+	NotifyListen            string `default:"127.0.0.1:7003" placeholder:"HOST:PORT" help:"Address of the notifier's API, which has its parked messages."`
 	NotifyAdmin             string `default:"127.0.0.1:7013" placeholder:"HOST:PORT" help:"Address of the notifier's health and metrics."`
 	NotifyWebhookURL        string `default:"" placeholder:"URL" help:"Run the notifier, and let it post to this http or https URL."`
 	NotifyWebhookSecretFile string `default:"" placeholder:"FILE" help:"File with the secret that signs what is posted: see \"orderctl notify --help\"."`
@@ -19,16 +21,24 @@ type NotifyFlags struct {
 
 // Validate checks the URL.
 func (f NotifyFlags) Validate() error {
+	if f.NotifyWebhookSecretFile != "" && f.NotifyWebhookURL == "" {
+		return errors.New("--notify-webhook-secret-file: needs --notify-webhook-url; without one, notifications go to the log")
+	}
 	return notifysrv.CheckWebhookURL("--notify-webhook-url", f.NotifyWebhookURL)
 }
 
 // wanted tells whether the notifier shall run.
 func (f NotifyFlags) wanted() bool { return f.Notify || f.NotifyWebhookURL != "" }
 
+// checkSecret says what is wrong with the webhook's secret before anything runs.
+func (f NotifyFlags) checkSecret() error {
+	return notifysrv.CheckSecret("--notify-webhook-secret-file", f.NotifyWebhookURL, f.NotifyWebhookSecretFile)
+}
+
 // flags are those of the notifier.
 func (f NotifyFlags) flags() []string {
 	return []string{
-		"--admin-listen=" + f.NotifyAdmin,
+		"--listen=" + f.NotifyListen, "--admin-listen=" + f.NotifyAdmin,
 		"--webhook-url=" + f.NotifyWebhookURL, "--webhook-secret-file=" + f.NotifyWebhookSecretFile,
 	}
 }
@@ -36,7 +46,7 @@ func (f NotifyFlags) flags() []string {
 // describe says where the notifier is, if it runs.
 func (f NotifyFlags) describe(w io.Writer, s *System) {
 	if f.wanted() {
-		fmt.Fprintf(w, "notify         health and metrics http://%s\n", s.NotifyAdminAddr())
+		fmt.Fprintf(w, "notify         gRPC %s, health and metrics http://%s\n", s.notify.addr(), s.NotifyAdminAddr())
 	}
 }
 

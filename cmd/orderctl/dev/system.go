@@ -156,9 +156,13 @@ func (s *System) StartOrders(ctx context.Context, more ...string) error {
 }
 
 // StartInventory starts inventory-srv, which must not run, and waits until it is
-// ready. It asks the order-srv that runs. More flags win over those of the Options.
+// ready. It asks the order-srv that runs; if none does, the one that the flags name.
+// More flags win over those of the Options.
 func (s *System) StartInventory(ctx context.Context, more ...string) error {
-	flags := append(s.flags("inventory", s.options.InventoryFlags, more), "--order-service="+s.OrderAddr())
+	flags := s.flags("inventory", s.options.InventoryFlags, more)
+	if s.orders != nil {
+		flags = append(flags, "--order-service="+s.OrderAddr())
+	}
 	config, err := inventorysrv.ParseConfig(flags...)
 	if err != nil {
 		return fmt.Errorf("inventory-srv: %w", err)

@@ -61,7 +61,7 @@ func newSender(c Config, host assembly.Host) (notify.Sender, func(), error) {
 	if c.WebhookURL == "" {
 		return notify.NewLogSender(host.Log), func() {}, nil
 	}
-	secrets, err := c.secrets()
+	secrets, err := readSecrets(secretFlag, c.WebhookSecretFile)
 	if err != nil {
 		return nil, nil, err
 	}

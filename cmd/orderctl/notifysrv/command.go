@@ -28,6 +28,9 @@ its consumer group itself.
 
 // Run is the command.
 func (c Command) Run(ctx context.Context, out cli.Output) error {
+	if err := CheckSecret(secretFlag, c.WebhookURL, c.WebhookSecretFile); err != nil {
+		return err
+	}
 	log := c.Logger(out.Stderr).With("service", Name)
 	mq.UseLogger(log)
 	log.Info("starting", "version", version.String(), "database", c.DatabaseURL,
@@ -37,6 +40,6 @@ func (c Command) Run(ctx context.Context, out cli.Output) error {
 		return err
 	}
 	defer cleanup()
-	fmt.Fprintf(out.Stdout, "notify  gRPC health %s, health and metrics http://%s, notifications to %s\n", app.Addr(), app.AdminAddr(), c.target())
+	fmt.Fprintf(out.Stdout, "notify  gRPC %s, health and metrics http://%s, notifications to %s\n", app.Addr(), app.AdminAddr(), c.target())
 	return app.Run(ctx)
 }

@@ -13,7 +13,7 @@ import (
 
 // Config is every setting of the notifier.
 type Config struct {
-	Listen      string `default:"127.0.0.1:7003" placeholder:"HOST:PORT" help:"Address of gRPC's health service; port 0 takes a free one."`
+	Listen      string `default:"127.0.0.1:7003" placeholder:"HOST:PORT" help:"Address of the gRPC API, which has the parked messages; port 0 takes a free one."`
 	AdminListen string `default:"127.0.0.1:7013" placeholder:"HOST:PORT" help:"Address of /healthz, /readyz and /metrics."`
 	// No default: whoever starts without the memory of what was sent sends all of it again.
 	cli.Database
@@ -31,6 +31,9 @@ type Webhook struct {
 	WebhookSecretFile string        `default:"" placeholder:"FILE" help:"File with the secret that signs them: whsec_ and 24 to 64 bytes in base64; several sign side by side. Without a file the environment variable ORDERCTL_WEBHOOK_SECRET holds it."`
 	WebhookTimeout    time.Duration `default:"15s" help:"How long one request may take, 100ms to 1m."`
 }
+
+// secretFlag names the file with the secret.
+const secretFlag = "--webhook-secret-file"
 
 // SecretVariable is the environment variable with the secret. There is no flag for it:
 // other users see the command line.
@@ -68,6 +71,9 @@ func (w Webhook) Validate() error {
 	if err := CheckWebhookURL("--webhook-url", w.WebhookURL); err != nil {
 		return err
 	}
+	if w.WebhookSecretFile != "" && w.WebhookURL == "" {
+		return errors.New("--webhook-secret-file: needs --webhook-url; without one, notifications go to the log")
+	}
 	return cli.CheckDuration("--webhook-timeout", w.WebhookTimeout, 100*time.Millisecond, time.Minute)
 }
 
@@ -91,18 +97,31 @@ func (w Webhook) target() string {
 	return u.Scheme + "://" + u.Host
 }
 
-// secrets reads the secrets.
-func (w Webhook) secrets() ([]notify.Secret, error) {
+// CheckSecret says what is wrong with the secret of a webhook, if there is a webhook: it
+// is in the file that the flag names, or in the environment. What is wrong is wrong about
+// the command line.
+func CheckSecret(flag, webhookURL, file string) error {
+	if webhookURL == "" {
+		return nil
+	}
+	if _, err := readSecrets(flag, file); err != nil {
+		return &cli.ExitError{Code: cli.ExitUsage, Err: err}
+	}
+	return nil
+}
+
+// readSecrets reads the secrets out of the file that the flag names, or the environment.
+func readSecrets(flag, file string) ([]notify.Secret, error) {
 	text, source := os.Getenv(SecretVariable), SecretVariable
-	if w.WebhookSecretFile != "" {
-		content, err := os.ReadFile(w.WebhookSecretFile)
+	if file != "" {
+		content, err := os.ReadFile(file)
 		if err != nil {
-			return nil, fmt.Errorf("--webhook-secret-file: %w", err)
+			return nil, fmt.Errorf("%s: %w", flag, err)
 		}
-		text, source = string(content), "--webhook-secret-file"
+		text, source = string(content), flag
 	}
 	if text == "" {
-		return nil, errors.New("a webhook is signed: --webhook-secret-file or " + SecretVariable + " must have the secret")
+		return nil, errors.New("a webhook is signed: " + flag + " or " + SecretVariable + " must have the secret")
 	}
 	secrets, err := notify.ParseSecrets(text)
 	if err != nil {

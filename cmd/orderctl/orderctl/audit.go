@@ -119,5 +119,5 @@ func (c Audit) report(out cli.Output, r *audit.Report) error {
 	t := newTable(out)
 	t.violations(r)
 	t.summary(r.Summary)
-	return t.w.Flush()
+	return t.flush()
 }

@@ -4,14 +4,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"orderflow/internal/audit"
-	"orderflow/internal/cli"
 )
-
-func newTable(out cli.Output) *table { return &table{tabwriter.NewWriter(out.Stdout, 0, 0, 2, ' ', 0)} }
 
 // violations is a block for each: what is expected and what is are too long for one line.
 func (t *table) violations(r *audit.Report) {

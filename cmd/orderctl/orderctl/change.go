@@ -123,14 +123,20 @@ func (c RedriveOrders) Run(ctx context.Context, out cli.Output) error {
 // leftUndone is the error for orders about which nothing could be done: a script
 // has to repeat the call.
 func leftUndone(results []*orderv1.RedriveResult) error {
-	n := 0
+	n, unknown := 0, 0
 	for _, r := range results {
-		if r.GetAction() == orderv1.RedriveAction_REDRIVE_ACTION_UNSPECIFIED {
+		switch r.GetAction() {
+		case orderv1.RedriveAction_REDRIVE_ACTION_UNSPECIFIED:
 			n++
+		case orderv1.RedriveAction_REDRIVE_ACTION_UNKNOWN_ORDER:
+			unknown++
 		}
 	}
-	if n > 0 {
+	switch {
+	case n > 0:
 		return fmt.Errorf("nothing could be done about %d of %d orders at the moment; repeat the call", n, len(results))
+	case unknown > 0:
+		return fmt.Errorf("%d of %d orders do not exist", unknown, len(results))
 	}
 	return nil
 }

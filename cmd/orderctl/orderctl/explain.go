@@ -20,7 +20,7 @@ func explain(err error) string {
 	}
 	st := answer.GRPCStatus()
 	if st.Code() == codes.Unavailable && len(st.Details()) == 0 { // not from a service: there is none
-		return "Unavailable: the service does not answer; is it running, and is --order-service or --inventory-service right?\n  " + st.Message()
+		return "Unavailable: the service does not answer; is it running, and is its address right (--order-service, --inventory-service, --notify-service)?\n  " + st.Message()
 	}
 	text := fmt.Sprintf("%s: %s", st.Code(), st.Message())
 	var more []string

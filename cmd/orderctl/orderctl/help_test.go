@@ -35,6 +35,9 @@ func TestHelpHasExamplesThatAreRight(t *testing.T) {
 		if command.Detail == "" && command.Name != "version" {
 			t.Errorf("orderctl %s: its help has no example; give it a Help method", command.Path())
 		}
+		if strings.HasPrefix(command.Detail, "orderctl ") {
+			t.Errorf("%s: its help begins with an example, which loses its indentation; say something first", command.FullPath())
+		}
 		own := examplesOf(command.Detail)
 		for _, example := range own {
 			if !strings.HasPrefix(command.FullPath(), strings.Join(strings.Fields(example)[:2], " ")) {

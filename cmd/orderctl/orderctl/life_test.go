@@ -40,8 +40,11 @@ func (s *services) RedriveOrders(_ context.Context, in *orderv1.RedriveOrdersReq
 	resp := &orderv1.RedriveOrdersResponse{}
 	for _, id := range in.GetOrderIds() {
 		action := orderv1.RedriveAction_REDRIVE_ACTION_PAID
-		if id == "busy" {
+		switch id {
+		case "busy":
 			action = orderv1.RedriveAction_REDRIVE_ACTION_UNSPECIFIED
+		case "unknown":
+			action = orderv1.RedriveAction_REDRIVE_ACTION_UNKNOWN_ORDER
 		}
 		resp.Results = append(resp.Results, &orderv1.RedriveResult{OrderId: id, Action: action})
 	}
@@ -252,6 +255,14 @@ func TestRedriveSaysWhatHasToBeRepeated(t *testing.T) {
 	serve(t, &services{})
 	code, stdout, stderr := run(t, "order", "redrive", "one", "busy")
 	if code != cli.ExitFailed || !strings.Contains(squeeze(stdout), "busy -") || !strings.Contains(stderr, "1 of 2 orders") {
+		t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+}
+
+func TestRedriveOfAnOrderThatDoesNotExistFails(t *testing.T) {
+	serve(t, &services{})
+	code, stdout, stderr := run(t, "order", "redrive", "one", "unknown")
+	if code != cli.ExitFailed || !strings.Contains(squeeze(stdout), "unknown UNKNOWN_ORDER") || !strings.Contains(stderr, "1 of 2 orders do not exist") {
 		t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 }

@@ -95,7 +95,7 @@ func (c *customer) wait(orderID string, want ...string) {
 func devArgs(more ...string) []string {
 	return append([]string{
 		"dev", "--broker-listen=127.0.0.1:0", "--order-listen=127.0.0.1:0", "--order-admin=127.0.0.1:0", "--log-level=error",
-		"--inventory-listen=127.0.0.1:0", "--inventory-admin=127.0.0.1:0", "--control-listen=127.0.0.1:0",
+		"--inventory-listen=127.0.0.1:0", "--inventory-admin=127.0.0.1:0", "--control-listen=127.0.0.1:0", "--notify-listen=127.0.0.1:0",
 	}, more...)
 }
 
@@ -144,6 +144,7 @@ func TestDevNotifies(t *testing.T) {
 			t.Errorf("%s is not among the metrics", line)
 		}
 	}
+	succeed(t, "parked", "list", "--service=notify", "--notify-service="+dev.find(`^notify .*gRPC ([^,\s]+)`))
 	dev.quit()
 	c.wait("", "order.closed ann TIMEOUT", "order.created ann") // and nothing else
 }
@@ -214,6 +215,7 @@ func TestNotifyToTheLog(t *testing.T) {
 }
 
 func TestWrongFlagsOfNotify(t *testing.T) {
+	t.Chdir(t.TempDir()) // the database is made when its name is checked
 	for _, args := range [][]string{
 		{"notify"},
 		{"notify", "--database-url=x"},
@@ -224,7 +226,9 @@ func TestWrongFlagsOfNotify(t *testing.T) {
 		{"notify", "--database-url=sqlite:x.db", "--consumer-concurrency=0"},
 		{"notify", "--database-url=sqlite:x.db", "--listen=7003"},
 		{"notify", "--database-url=sqlite:x.db", "--admin-listen=x:y"},
+		{"notify", "--database-url=sqlite:x.db", "--webhook-secret-file=secret"},
 		{"dev", "--notify-webhook-url=ftp://example.com"},
+		{"dev", "--notify-webhook-secret-file=secret"},
 	} {
 		code, _, stderr := run(t, args...)
 		if last, _, _ := strings.Cut(args[len(args)-1], "="); code != cli.ExitUsage || strings.HasPrefix(last, "--") && !strings.Contains(stderr, last) {
@@ -246,8 +250,12 @@ func TestNotifyNeedsASecret(t *testing.T) {
 	}
 	for _, more := range []string{"", "--webhook-secret-file=" + wrong, "--webhook-secret-file=/nowhere"} {
 		code, _, stderr := run(t, append(slices.Clone(args), strings.Fields(more)...)...)
-		if code != cli.ExitFailed || !strings.Contains(stderr, "--webhook-secret-file") || strings.Contains(stderr, "hidden") {
+		if code != cli.ExitUsage || !strings.Contains(stderr, "--webhook-secret-file") || strings.Contains(stderr, "hidden") {
 			t.Errorf("%q: ends with %d: %s", more, code, stderr)
 		}
+	}
+	code, stdout, stderr := run(t, devArgs("--notify-webhook-url=https://example.com/hook")...)
+	if code != cli.ExitUsage || stdout != "" || !strings.Contains(stderr, "--notify-webhook-secret-file") {
+		t.Errorf("dev ends with %d: %s", code, stderr)
 	}
 }

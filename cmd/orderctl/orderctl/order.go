@@ -99,7 +99,9 @@ type GetOrder struct {
 
 // Help is more about it.
 func (GetOrder) Help() string {
-	return `  orderctl order get 01a1fd7d-c416-767a-b6d3-dd402129614f -o json`
+	return `"orderctl order timeline" shows how it came to that.
+
+  orderctl order get 01a1fd7d-c416-767a-b6d3-dd402129614f -o json`
 }
 
 // Run is the command.

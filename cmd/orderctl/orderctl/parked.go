@@ -82,16 +82,19 @@ func (p Parked) find(ctx context.Context, id string) (s shelf, m *parkedv1.Parke
 // ListParked lists parked messages.
 type ListParked struct {
 	Parked
-	Group     string `help:"Only of this consumer group."`
-	Reason    string `help:"Only with this reason, such as DEAD_LETTER."`
-	Order     string `help:"Only of this order."`
+	Group     string `env:"-" help:"Only of this consumer group."`
+	Reason    string `env:"-" help:"Only with this reason, such as DEAD_LETTER."`
+	Order     string `env:"-" help:"Only of this order."`
 	Limit     int32  `default:"50" help:"How many of each service at most, 1 to 500."`
 	PageToken string `env:"-" help:"Where the page before ended; it says so. Needs --service."`
 }
 
 // Help is more about it.
 func (ListParked) Help() string {
-	return `  orderctl parked list
+	return `What cannot be handled as it is, and would not be by another delivery. Where a service
+does not answer, the other's are shown.
+
+  orderctl parked list
   orderctl parked list --service inventory --reason PAID_BUT_SHORT`
 }
 
@@ -136,7 +139,7 @@ type ShowParked struct {
 
 // Help is more about it.
 func (ShowParked) Help() string {
-	return `Shows body and headers, too.
+	return `Why it was parked, how often it came, and what it says.
 
   orderctl parked show 01a1fd27-bf53-7f20-a476-7e3424b73351`
 }
@@ -189,7 +192,8 @@ type DiscardParked struct {
 
 // Help is more about it.
 func (DiscardParked) Help() string {
-	return `Body and reason go to the service's log.
+	return `Nothing handles it any more: for what another command has put right, or what a person
+has settled. The service's log keeps its body and why it went.
 
   orderctl parked discard 01a1fd27-bf53-7f20-a476-7e3424b73351 --why "the order was refunded"`
 }

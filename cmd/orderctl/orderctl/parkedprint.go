@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"unicode"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -35,7 +34,7 @@ func (p Parked) showPages(out cli.Output, pages []parkedPage) error {
 		}
 		return writeJSON(out, all)
 	}
-	t := &table{tabwriter.NewWriter(out.Stdout, 0, 0, 2, ' ', 0)}
+	t := newTable(out)
 	t.row("SERVICE", "ID", "GROUP", "TAG", "ORDER", "REASON", "TIMES", "LAST")
 	for _, one := range pages {
 		for _, m := range one.page.GetMessages() {
@@ -47,7 +46,7 @@ func (p Parked) showPages(out cli.Output, pages []parkedPage) error {
 			t.row("more: --service=" + one.service + " --page-token=" + token)
 		}
 	}
-	return t.w.Flush()
+	return t.flush()
 }
 
 // showMessage writes a parked message, and what has become of it.
@@ -59,9 +58,9 @@ func (p Parked) showMessage(out cli.Output, service, became string, m *parkedv1.
 		}
 		return writeJSON(out, map[string]any{"service": service, "message": text})
 	}
-	t := &table{tabwriter.NewWriter(out.Stdout, 0, 0, 2, ' ', 0)}
+	t := newTable(out)
 	t.parked(service, became, m)
-	return t.w.Flush()
+	return t.flush()
 }
 
 func (t *table) parked(service, became string, m *parkedv1.ParkedMessage) {

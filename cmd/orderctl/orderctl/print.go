@@ -3,7 +3,6 @@ package orderctl
 import (
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -28,26 +27,9 @@ func (v View) show(out cli.Output, answer proto.Message, draw func(t *table)) er
 	return drawTable(out, draw)
 }
 
-// drawTable writes the table that draw draws.
-func drawTable(out cli.Output, draw func(t *table)) error {
-	t := &table{tabwriter.NewWriter(out.Stdout, 0, 0, 2, ' ', 0)}
-	draw(t)
-	return t.w.Flush()
-}
-
-// table is aligned text. Its writer keeps the first error until Flush.
-type table struct{ w *tabwriter.Writer }
-
-func (t *table) row(cells ...any) {
-	texts := make([]string, len(cells))
-	for i, c := range cells {
-		texts[i] = fmt.Sprint(c)
-	}
-	fmt.Fprintln(t.w, strings.TrimRight(strings.Join(texts, "\t"), "\t"))
-}
-
-// gap ends a block of columns.
-func (t *table) gap() { fmt.Fprintln(t.w) }
+// never is how a time is shown that no clock reaches: the end of the year 9999, when an
+// order ends that is exempt from the timeout.
+const never = "never"
 
 func (t *table) order(o *orderv1.Order) {
 	t.row("order", o.GetOrderId())
@@ -168,11 +150,14 @@ func money(m *orderv1.Money) string {
 }
 
 // expiry is when the order's payment window ends.
-func expiry(o *orderv1.Order) string {
-	if o.GetTimeoutExempt() {
-		return "never"
+func expiry(o *orderv1.Order) string { return end(o.GetExpiresAt()) }
+
+// end is when a payment window ends; that of an order which is exempt has no end.
+func end(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return never
 	}
-	return moment(o.GetExpiresAt())
+	return moment(t)
 }
 
 // orDash keeps a cell from being empty.
@@ -200,6 +185,9 @@ func name(value fmt.Stringer, prefix string) string {
 func moment(t *timestamppb.Timestamp) string {
 	if t == nil {
 		return "-"
+	}
+	if t.AsTime().Year() >= 9999 {
+		return never
 	}
 	return t.AsTime().Local().Format(time.RFC3339)
 }

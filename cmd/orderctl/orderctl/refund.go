@@ -15,7 +15,9 @@ type ListRefunds struct {
 
 // Help is more about it.
 func (ListRefunds) Help() string {
-	return `  orderctl refund list --all`
+	return `Payments that came when their order was closed or paid already, or with a wrong amount.
+
+  orderctl refund list --all`
 }
 
 // Run is the command.

@@ -17,7 +17,9 @@ type AddStock struct {
 
 // Help is more about it.
 func (AddStock) Help() string {
-	return `  orderctl stock add apple 10 --receipt delivery-4711`
+	return `The first receipt of a SKU makes it known.
+
+  orderctl stock add apple 10 --receipt delivery-4711`
 }
 
 // Run is the command.
@@ -40,7 +42,9 @@ type GetStock struct {
 
 // Help is more about it.
 func (GetStock) Help() string {
-	return `  orderctl stock get apple pear`
+	return `What was received is available, reserved for orders that are not paid yet, or sold.
+
+  orderctl stock get apple pear`
 }
 
 // Run is the command.
@@ -94,7 +98,9 @@ type ListStock struct {
 
 // Help is more about it.
 func (ListStock) Help() string {
-	return `  orderctl stock list --prefix shoe- --all`
+	return `What was received is available, reserved for orders that are not paid yet, or sold.
+
+  orderctl stock list --prefix shoe- --all`
 }
 
 // Run is the command.

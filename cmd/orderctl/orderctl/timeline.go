@@ -155,8 +155,11 @@ func orderEvents(resp *orderv1.GetTimelineResponse) []happening {
 	for _, e := range resp.GetEntries() {
 		what := words(e.GetKind(), "TIMELINE_KIND_")
 		if e.GetKind() == orderv1.TimelineKind_TIMELINE_KIND_CHANGED {
-			what = fmt.Sprintf("%s, stock %s (version %d)",
-				state(e.GetStatus(), e.GetCloseReason()), name(e.GetStockState(), "STOCK_STATE_"), e.GetVersion())
+			what = state(e.GetStatus(), e.GetCloseReason())
+			if e.GetStockState() != orderv1.StockState_STOCK_STATE_UNSPECIFIED {
+				what += ", stock " + name(e.GetStockState(), "STOCK_STATE_")
+			}
+			what += fmt.Sprintf(" (version %d)", e.GetVersion())
 		}
 		all = append(all, happening{
 			at: e.GetAt().AsTime(), where: "order-srv", what: what, who: words(e.GetCause(), "CAUSE_"),

@@ -73,7 +73,7 @@ func cells(stdout string) []string {
 
 func ofOrders() []string {
 	return []string{
-		"order-srv PLACED, stock - (version 1) client created 0A01",
+		"order-srv PLACED (version 1) client created 0A01",
 		"order-srv check back broker - committed said so",
 		"order-srv CLOSED (OUT_OF_STOCK), stock REJECTED (version 2) inventory rejected 0A02 #2",
 		"order-srv received inventory rejected 0A02 #3",
@@ -96,6 +96,12 @@ func TestTimelineIsMergedByTime(t *testing.T) {
 	want := []string{"WHERE WHAT WHO MESSAGE DETAIL", o[0], o[1], i[0], o[2], o[3], i[1], i[2], i[3]}
 	if got := cells(stdout); code != cli.ExitOK || strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("exit code %d, got\n%s\nwant\n%s", code, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	for line := range strings.Lines(stdout) { // the columns are aligned, also where a line has no detail
+		if i := strings.Index(stdout, "DETAIL"); strings.Contains(line, "PAID_AFTER") && strings.Index(line, "PAID_AFTER") != i ||
+			line != strings.TrimRight(line, " \n")+"\n" {
+			t.Errorf("badly aligned:\n%s", stdout)
+		}
 	}
 	if stderr != "order-srv knows more than it may answer; the newest are left out\n" {
 		t.Errorf("stderr %q", stderr)

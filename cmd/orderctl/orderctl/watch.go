@@ -133,7 +133,7 @@ func (w *watch) show(c *orderv1.WatchOrderResponse) error {
 		fmt.Fprintf(w.out.Stdout, columns, "TIME", "VERSION", "STATUS", "STOCK", "EXPIRES", "BY")
 	}
 	_, err := fmt.Fprintf(w.out.Stdout, columns, moment(c.GetChangedAt()), c.GetVersion(), state(c.GetStatus(), c.GetCloseReason()),
-		name(c.GetStockState(), "STOCK_STATE_"), moment(c.GetExpiresAt()), words(c.GetCause(), "CAUSE_"))
+		name(c.GetStockState(), "STOCK_STATE_"), end(c.GetExpiresAt()), words(c.GetCause(), "CAUSE_"))
 	return err
 }
 

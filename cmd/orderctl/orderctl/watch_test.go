@@ -56,7 +56,7 @@ func TestWatchEndsWithTheOrder(t *testing.T) {
 	if code != cli.ExitOK || stderr != "" || len(lines) != 4 {
 		t.Fatalf("exit code %d, %s\n%s", code, stderr, stdout)
 	}
-	for i, want := range []string{"TIME VERSION STATUS STOCK EXPIRES BY", "- 3 PAID - - late event", "- 4 CLOSED (-) - - late event"} {
+	for i, want := range []string{"TIME VERSION STATUS STOCK EXPIRES BY", "- 3 PAID - never late event", "- 4 CLOSED (-) - never late event"} {
 		if lines[i] != want {
 			t.Errorf("line %q, want %q", lines[i], want)
 		}

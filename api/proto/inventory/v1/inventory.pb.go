@@ -184,7 +184,8 @@ type Reservation struct {
 	Version int64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
 	// The lines, sorted by SKU.
 	Lines []*ReservationLine `protobuf:"bytes,4,rep,name=lines,proto3" json:"lines,omitempty"`
-	// When the order's payment window ends, as far as inventory knows.
+	// When the order's payment window ends, as far as inventory knows; the end of the
+	// year 9999 if the order is exempt from the timeout.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	// When the first event of the order was handled.
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`

@@ -217,7 +217,10 @@ type AuditedOrder struct {
 	// When it last changed, in milliseconds since the Unix epoch.
 	UpdatedAtMs int64 `protobuf:"varint,8,opt,name=updated_at_ms,json=updatedAtMs,proto3" json:"updated_at_ms,omitempty"`
 	// The lines, sorted by SKU.
-	Lines         []*AuditedLine `protobuf:"bytes,9,rep,name=lines,proto3" json:"lines,omitempty"`
+	Lines []*AuditedLine `protobuf:"bytes,9,rep,name=lines,proto3" json:"lines,omitempty"`
+	// When it was read, by the clock that decides about it, in milliseconds since the
+	// Unix epoch: an audit judges by it whether an order is overdue.
+	ReadAtMs      int64 `protobuf:"varint,10,opt,name=read_at_ms,json=readAtMs,proto3" json:"read_at_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -313,6 +316,13 @@ func (x *AuditedOrder) GetLines() []*AuditedLine {
 		return x.Lines
 	}
 	return nil
+}
+
+func (x *AuditedOrder) GetReadAtMs() int64 {
+	if x != nil {
+		return x.ReadAtMs
+	}
+	return 0
 }
 
 // AuditedLine is one SKU of an order.
@@ -527,7 +537,7 @@ const file_order_v1_audit_proto_rawDesc = "" +
 	"\torder_ids\x18\x02 \x03(\tR\borderIds\x12$\n" +
 	"\x0euntil_order_id\x18\x03 \x01(\tR\funtilOrderId\"F\n" +
 	"\x14StreamOrdersResponse\x12.\n" +
-	"\x06orders\x18\x01 \x03(\v2\x16.order.v1.AuditedOrderR\x06orders\"\xf2\x02\n" +
+	"\x06orders\x18\x01 \x03(\v2\x16.order.v1.AuditedOrderR\x06orders\"\x90\x03\n" +
 	"\fAuditedOrder\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12-\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x15.order.v1.OrderStatusR\x06status\x128\n" +
@@ -538,7 +548,10 @@ const file_order_v1_audit_proto_rawDesc = "" +
 	"\aversion\x18\x06 \x01(\x03R\aversion\x12\"\n" +
 	"\rexpires_at_ms\x18\a \x01(\x03R\vexpiresAtMs\x12\"\n" +
 	"\rupdated_at_ms\x18\b \x01(\x03R\vupdatedAtMs\x12+\n" +
-	"\x05lines\x18\t \x03(\v2\x15.order.v1.AuditedLineR\x05lines\";\n" +
+	"\x05lines\x18\t \x03(\v2\x15.order.v1.AuditedLineR\x05lines\x12\x1c\n" +
+	"\n" +
+	"read_at_ms\x18\n" +
+	" \x01(\x03R\breadAtMs\";\n" +
 	"\vAuditedLine\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x1a\n" +
 	"\bquantity\x18\x02 \x01(\x03R\bquantity\"3\n" +

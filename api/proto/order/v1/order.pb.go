@@ -1479,7 +1479,8 @@ type CloseIfUnpaidResult struct {
 	Outcome CloseOutcome `protobuf:"varint,2,opt,name=outcome,proto3,enum=order.v1.CloseOutcome" json:"outcome,omitempty"`
 	// Why it is closed, if it is.
 	CloseReason CloseReason `protobuf:"varint,3,opt,name=close_reason,json=closeReason,proto3,enum=order.v1.CloseReason" json:"close_reason,omitempty"`
-	// When its window ends; set unless the order is unknown.
+	// When its window ends; set unless the order is unknown. The end of the year 9999
+	// if the order is exempt from the timeout.
 	DueAt         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=due_at,json=dueAt,proto3" json:"due_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
