@@ -66,15 +66,15 @@ func TestT36PayCancelAndTimeoutAtOnce(t *testing.T) {
 		tea := s.stocked("tea", orders)
 		all := s.placeDueTogether(orders, tea)
 		if on.has(aClockToPush) {
-			s.pushTo(all[0].GetExpiresAt().AsTime().Add(-500 * time.Millisecond))
+			s.pushTo(all[0].GetExpiresAt().AsTime().Add(-time.Second))
 		}
 		other := s.otherOrder()
 		payments, cancels := make([]*orderv1.PayOrderResponse, orders), make([]error, orders)
 		errs := make(chan error, orders)
 		var callers sync.WaitGroup
 		for i, o := range all {
-			// 240 ms before to 58 ms after it is due: a call takes a while under this load.
-			moment := o.GetExpiresAt().AsTime().Add(time.Duration(i)*2500*time.Microsecond - 240*time.Millisecond)
+			// 500 ms before to 95 ms after it is due: a call takes a while under this load.
+			moment := o.GetExpiresAt().AsTime().Add(time.Duration(i)*5*time.Millisecond - 500*time.Millisecond)
 			callers.Go(func() {
 				s.until(moment)
 				request := payment(o)
@@ -87,7 +87,7 @@ func TestT36PayCancelAndTimeoutAtOnce(t *testing.T) {
 				}
 			})
 			callers.Go(func() {
-				s.until(moment.Add(time.Duration(i%4) * 10 * time.Millisecond)) // so that payments win, too
+				s.until(moment.Add(time.Duration(i%4) * 40 * time.Millisecond)) // so that payments win, too
 				_, cancels[i] = repeat(t.Context(), func(ctx context.Context) (*orderv1.CancelOrderResponse, error) {
 					return other.CancelOrder(ctx, &orderv1.CancelOrderRequest{OrderId: o.GetOrderId(), Reason: "at the last moment"})
 				})

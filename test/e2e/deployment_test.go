@@ -152,7 +152,14 @@ func (d *deployment) makeTopics(ctx context.Context) error {
 }
 
 // start starts a service with some settings; it listens then, but need not be ready.
+// Its port is none of those that the system hands out: a successor gets it, also a while
+// after the service has ended.
 func (d *deployment) start(ctx context.Context, service assembly.Service, settings ...string) (*instance, error) {
+	port, err := freePort(0)
+	if err != nil {
+		return nil, err
+	}
+	settings = append([]string{fmt.Sprintf("--listen=127.0.0.1:%d", port)}, settings...)
 	d.mu.Lock()
 	number := len(d.instances) + 1
 	d.mu.Unlock()

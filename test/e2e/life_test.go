@@ -119,11 +119,15 @@ func (s *system) wantOrderTimeline(o *orderv1.Order) {
 	var told []string
 	asked := false
 	for _, e := range s.timeline(o) {
-		again := e.GetKind() == orderv1.TimelineKind_TIMELINE_KIND_CHECK_BACK && asked
-		if again || e.GetKind() == orderv1.TimelineKind_TIMELINE_KIND_RECEIVED {
+		switch e.GetKind() {
+		case orderv1.TimelineKind_TIMELINE_KIND_RECEIVED:
 			continue
+		case orderv1.TimelineKind_TIMELINE_KIND_CHECK_BACK: // a busy broker asks about any half message
+			if asked || e.GetTag() != "closed" {
+				continue
+			}
+			asked = true
 		}
-		asked = asked || e.GetKind() == orderv1.TimelineKind_TIMELINE_KIND_CHECK_BACK
 		text := fmt.Sprintf("%s by %s %s", short(e.GetKind(), "TIMELINE_KIND_"), short(e.GetCause(), "CAUSE_"), e.GetTag())
 		if e.GetVersion() > 0 {
 			text += fmt.Sprintf(" v%d %s", e.GetVersion(), short(e.GetStatus(), "ORDER_STATUS_"))
@@ -169,8 +173,9 @@ func (s *system) wantReservationTimeline(o *orderv1.Order, attempt int32) {
 	for _, e := range s.reservationTimeline(o) {
 		told = append(told, entry{e.GetTrigger(), e.GetStatus(), e.GetVersion(), e.GetChanged(), e.GetAttempt()})
 	}
-	if !slices.Equal(told[:min(2, len(told))], []entry{{"created", heldNow, 1, true, 1}, {"timeout", heldNow, 1, false, 1}}) {
-		s.t.Errorf("inventory-srv tells first %v", told)
+	created, timeout := entry{"created", heldNow, 1, true, 1}, entry{"timeout", heldNow, 1, false, 1}
+	if told[0] != created || !slices.Contains(told, timeout) {
+		s.t.Errorf("inventory-srv tells %v, want %v, and %v", told, created, timeout)
 	}
 	released := 0 // by the timer, or by the event that came first
 	for _, e := range told {

@@ -42,11 +42,11 @@ func bothServices() []assembly.Service {
 	return []assembly.Service{assembly.OrderService, assembly.InventoryService}
 }
 
-// again is a successor of the instance: at the same addresses, and without its
+// again is a successor of the instance: at the same address of its API, and without its
 // crash point. Later settings win.
 func (i *instance) again(more ...string) *instance {
 	return &instance{service: i.service, log: i.log, settings: slices.Concat(i.settings, []string{
-		"--crash-point=", "--listen=" + i.GRPC(), "--admin-listen=" + i.Admin(),
+		"--crash-point=", "--listen=" + i.GRPC(), "--admin-listen=127.0.0.1:0",
 	}, more)}
 }
 

@@ -129,7 +129,7 @@ func (s *system) startService(service assembly.Service, settings []string) *inst
 }
 
 // restart starts the successor of an instance that has ended: at the same
-// addresses, without the crash point.
+// address, without the crash point.
 func (s *system) restart(i *instance, more ...string) *instance {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), startTimeout)
