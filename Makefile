@@ -64,7 +64,8 @@ test-race: ## run them with the race detector (needs a C compiler)
 	@$(NO_STACK) CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) $$($(RACE_PACKAGES))
 
 test-real: ## run all tests on a real broker and a real database (see stack-up)
-	@$(ON_STACK) $(GO) test -count=1 -p 1 -timeout 10m $(TESTFLAGS) ./...
+	@$(ON_STACK) bash -c '$(GO) test -count=1 -timeout 15m $(TESTFLAGS) $$($(GO) list ./... | grep -v /test/) && both=0 || both=1; \
+		$(GO) test -count=1 -p 1 -timeout 15m $(TESTFLAGS) ./test/... && exit $$both'
 
 conformance: ## compare devbroker with Apache RocketMQ 5.3.3, case by case
 	@$(ON_STACK) $(GO) test -count=1 -json -run '^(TestDevbroker|TestApacheRocketMQ)$$' ./internal/mq/mqtest | \

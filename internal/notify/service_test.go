@@ -220,17 +220,20 @@ func TestHangingSendHoldsUpNobody(t *testing.T) {
 		hanging := notify.EventID(events[0].GetOrderId(), event.TagCreated)
 		ctx, cancel := context.WithCancel(t.Context())
 		var others atomic.Int32
+		hangs := make(chan struct{}) // closed when it does: before, the end of ctx would meet its claim
 		w.post.hold = func(sending context.Context, id string) {
 			if deadline, ok := sending.Deadline(); !ok || time.Until(deadline) > sendTimeout {
 				t.Errorf("sending may take until %v, %v", deadline, ok)
 			}
 			if id == hanging {
+				close(hangs)
 				<-sending.Done()
 				if n := others.Load(); n != 7 {
 					t.Errorf("%d others were sent meanwhile", n)
 				}
 				return
 			}
+			<-hangs
 			if others.Add(1) == 7 {
 				cancel() // as the deadline would
 			}

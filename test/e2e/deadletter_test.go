@@ -18,7 +18,7 @@ import (
 // the `created` of an order that is closed meanwhile, which would hold stock for nobody,
 // but that of one that still waits.
 func TestT62DeadLettersAreParked(t *testing.T) {
-	onStacks(t, needs{}, func(t *testing.T, on stack) {
+	onStacks(t, needs{singleDelivery}, func(t *testing.T, on stack) {
 		s := newSystem(t, on)
 		tea := s.stocked("tea", 10)
 		s.stop(s.inventory)
@@ -36,7 +36,7 @@ func TestT62DeadLettersAreParked(t *testing.T) {
 		list := s.orderctl(0, "parked", "list", "--reason", parking.ReasonDeadLetter)
 		wantRow(t, list, "inventory", s.parkedID(waits), s.names.InventoryOrderEvents, "created", waits.GetOrderId(), parking.ReasonDeadLetter)
 		s.wantTimeline(waits, "the broker gave up after 1 deliveries")
-		if on.has(oneDelivery) {
+		if on.has(singleDelivery) {
 			s.waitStock(tea, 10, 0, 0)
 		}
 
@@ -55,7 +55,7 @@ func TestT62DeadLettersAreParked(t *testing.T) {
 		wantRow(t, s.orderctl(0, "parked", "replay", s.parkedID(waits)), "now", "replayed,", "and", "removed")
 		s.waitStatus(waits, reserved)
 		s.waitStock(tea, 6, 4, 0)
-		if on.has(oneDelivery) {
+		if on.has(singleDelivery) {
 			s.wantReservation(ends, givenBack, 1)
 		}
 		wantRow(t, s.orderctl(0, "parked", "discard", late, "--why", "the order is closed"), "now", "discarded")

@@ -25,8 +25,9 @@ const (
 	variableMySQL      = "ORDERFLOW_TEST_MYSQL"
 )
 
-// parallelTests is how many tests run at once: they wait most of the time.
-const parallelTests = "10"
+// parallelTests is how many tests run at once: they wait most of the time, but each has
+// up to four services.
+const parallelTests = "6"
 
 // suite is what all tests of one run have in common.
 type suite struct {

@@ -160,13 +160,14 @@ func (s *system) wantTold(id string) {
 		}
 		return ""
 	})
+	told, kept := s.timeline(o), len(s.reservationTimeline(o)) // a repetition may add to both at any time
 	text := s.orderctl(0, "order", "timeline", id)
 	for _, want := range []string{"exempt from the timeout: pays at the counter", "sent again: the order is RESERVED", "operator", "RESERVED (version 1)"} {
 		if !strings.Contains(text, want) {
 			s.t.Errorf("the timeline is without %q:\n%s", want, text)
 		}
 	}
-	for _, e := range s.timeline(o) {
+	for _, e := range told {
 		if !strings.Contains(text, e.GetMessageId()) {
 			s.t.Errorf("the timeline is without message %s:\n%s", e.GetMessageId(), text)
 		}
@@ -175,7 +176,7 @@ func (s *system) wantTold(id string) {
 		Order, Reservation struct{ Entries []struct{ MessageID string } }
 	}
 	s.decode(s.orderctl(0, "order", "timeline", id, "-o", "json"), &both)
-	if len(both.Order.Entries) < 5 || len(both.Reservation.Entries) != len(s.reservationTimeline(o)) {
+	if len(both.Order.Entries) < 5 || len(both.Reservation.Entries) < kept {
 		s.t.Errorf("as JSON the timeline is %v", both)
 	}
 }

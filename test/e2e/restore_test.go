@@ -48,7 +48,7 @@ func TestT34TheInventoryDatabaseIsRestored(t *testing.T) {
 		restore()
 		report := s.orderctlAudit(1)
 		repaired := s.orderctlAudit(0, "--repair")
-		if on.has(oneDelivery) {
+		if on.has(singleDelivery) {
 			s.wantFound(report, map[audit.Code]int{
 				audit.ReservationMissing: len(held) + len(sold), audit.PaidNotSold: len(bought), audit.ClosedStillHolds: len(called),
 			})
@@ -73,7 +73,7 @@ func TestT34TheInventoryDatabaseIsRestored(t *testing.T) {
 // After such a restore others get the stock of an order that is paid. That is parked, and
 // no repair can help; when there is stock again, a replay does (T63).
 func TestT63APaidOrderWaitsForStock(t *testing.T) {
-	onStacks(t, needs{oneDelivery}, func(t *testing.T, on stack) {
+	onStacks(t, needs{singleDelivery}, func(t *testing.T, on stack) {
 		s := newSystem(t, on)
 		cup := s.stocked("cup", 4)
 		restore := s.backup(assembly.InventoryService)

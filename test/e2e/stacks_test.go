@@ -38,7 +38,7 @@ const (
 	aQuickRestart    need = "a broker that is restarted within a second: a RocketMQ takes half a minute, and T17 restarts one"
 	aDatabaseToCut   need = "a database behind a connection that can be cut: SQLite has no connection"
 	aFailingBroker   need = "a broker that fails where and when it is told to: nobody can tell this one"
-	oneDelivery      need = "a broker that delivers a committed message once: RocketMQ is told by the check-back, too, and may do it again"
+	singleDelivery   need = "a broker that delivers an event once: a busy RocketMQ commits a half message anew with each late check-back"
 	aClockToPush     need = "one clock of all parts that can be pushed: each process has its own"
 )
 
@@ -47,9 +47,9 @@ func (on stack) has(n need) bool {
 	switch n {
 	case aProcessToKill, manyReplicas, anUnreadyService, aBrokerToKill:
 		return on != onEmbedded
-	case aQuickRestart, oneDelivery:
+	case aQuickRestart:
 		return on != onReal
-	case aFailingBroker, aClockToPush:
+	case aFailingBroker, aClockToPush, singleDelivery:
 		return on == onEmbedded
 	case aDatabaseToCut:
 		return on == onReal
