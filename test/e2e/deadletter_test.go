@@ -18,7 +18,7 @@ import (
 // the `created` of an order that is closed meanwhile, which would hold stock for nobody,
 // but that of one that still waits.
 func TestT62DeadLettersAreParked(t *testing.T) {
-	onStacks(t, needs{singleDelivery}, func(t *testing.T, on stack) {
+	onStacks(t, needs{}, func(t *testing.T, on stack) {
 		s := newSystem(t, on)
 		tea := s.stocked("tea", 10)
 		s.stop(s.inventory)
