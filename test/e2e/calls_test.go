@@ -115,9 +115,9 @@ func repeat[T any](ctx context.Context, call func(ctx context.Context) (T, error
 // get returns an order as it is now.
 func (s *system) get(id string) *orderv1.Order {
 	s.t.Helper()
-	ctx, cancel := s.call()
-	defer cancel()
-	answer, err := s.orderClient.GetOrder(ctx, &orderv1.GetOrderRequest{OrderId: id})
+	answer, err := repeat(s.t.Context(), func(ctx context.Context) (*orderv1.GetOrderResponse, error) {
+		return s.orderClient.GetOrder(ctx, &orderv1.GetOrderRequest{OrderId: id})
+	})
 	s.must(err)
 	return answer.GetOrder()
 }
@@ -196,9 +196,9 @@ func (s *system) sku(label string) string { return s.customer + ":" + label }
 // stockOf returns the stock of a SKU.
 func (s *system) stockOf(sku string) *inventoryv1.Stock {
 	s.t.Helper()
-	ctx, cancel := s.call()
-	defer cancel()
-	answer, err := s.stockClient.GetStock(ctx, &inventoryv1.GetStockRequest{Skus: []string{sku}})
+	answer, err := repeat(s.t.Context(), func(ctx context.Context) (*inventoryv1.GetStockResponse, error) {
+		return s.stockClient.GetStock(ctx, &inventoryv1.GetStockRequest{Skus: []string{sku}})
+	})
 	s.must(err)
 	return answer.GetStocks()[0]
 }
@@ -219,9 +219,9 @@ func (s *system) waitStock(sku string, available, reserved, sold int64) {
 // the version counts how often it has changed.
 func (s *system) wantReservation(o *orderv1.Order, want inventoryv1.ReservationStatus, version int64) {
 	s.t.Helper()
-	ctx, cancel := s.call()
-	defer cancel()
-	answer, err := s.stockClient.GetReservation(ctx, &inventoryv1.GetReservationRequest{OrderId: o.GetOrderId()})
+	answer, err := repeat(s.t.Context(), func(ctx context.Context) (*inventoryv1.GetReservationResponse, error) {
+		return s.stockClient.GetReservation(ctx, &inventoryv1.GetReservationRequest{OrderId: o.GetOrderId()})
+	})
 	s.must(err)
 	if r := answer.GetReservation(); r.GetStatus() != want || r.GetVersion() != version {
 		s.t.Errorf("reservation of %s is %s, version %d; want %s, version %d",
