@@ -97,6 +97,7 @@ func TestTheWholeLifeOfAnOrder(t *testing.T) {
 		s.waitPaused(file)
 		s.waitStock(tea, 10, 0, 0) // the check-back has committed `closed`
 		s.resume(file)
+		s.eventually(waitTimeout, s.unsettled) // order-srv has heard of it
 		p := payment(o)
 		answer, err := s.payWith(p)
 		s.must(err)
