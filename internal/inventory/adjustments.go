@@ -3,10 +3,7 @@ package inventory
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"gorm.io/gorm"
 
@@ -45,7 +42,7 @@ func NewAdjustment(id, sku string, difference int64, reason string) (Adjustment,
 	if difference == 0 || difference < -maxDifference || difference > maxDifference {
 		wrong.Add("difference", "must be 1 to %d or -1 to -%d, is %d", maxDifference, maxDifference, difference)
 	}
-	if n := utf8.RuneCountInString(reason); n < 1 || n > maxReason || !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl) {
+	if !event.IsLine(reason, maxReason) {
 		wrong.Add("reason", "must be 1 to %d characters, none of them a control character", maxReason)
 	}
 	return Adjustment{ID: id, SKU: sku, Difference: difference, Reason: reason}, wrong.Err()
