@@ -50,6 +50,9 @@ func newFakeServer(t *testing.T) *fakeServer {
 		remoting.RequestGetAllGroups: func(r remoting.Command) remoting.Command {
 			return withJSON(r, remoting.GroupTable{Groups: s.groups})
 		},
+		remoting.RequestConsumerConnections: func(r remoting.Command) remoting.Command {
+			return r.Response(remoting.ResponseConsumerNotOnline, "not online")
+		},
 	}
 	var wg sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.Background())

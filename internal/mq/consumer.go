@@ -43,6 +43,8 @@ type Consumer struct {
 	pause    *pause
 	slots    chan struct{} // of the handlers of an ordered consumer
 	queues   *tenancy      // of an ordered consumer
+	watch    sync.WaitGroup
+	conflict string // the last one that was logged; of the watch alone
 
 	mu      sync.Mutex
 	library libraryConsumer // nil until started
@@ -66,7 +68,8 @@ func NewConsumer(c Client, s Subscription) *Consumer {
 }
 
 // Start returns when the consumer is a member of its group, and tries until
-// then: topic and group must exist. The error is that of ctx, unless the
+// then: topic and group must exist, and the members that the group has must not
+// consume anything else. The error is that of ctx, unless the
 // subscription contradicts itself or the broker cannot parse its filter, which no
 // waiting mends.
 func (c *Consumer) Start(ctx context.Context) error {
@@ -118,10 +121,12 @@ func (c *Consumer) check(ctx context.Context) error {
 	if err := errors.Join(topic, group); err != nil {
 		return err
 	}
-	if c.sub.Filter == "" {
-		return nil
+	if c.sub.Filter != "" {
+		if err := c.admin.checkFilter(ctx, c.sub); err != nil {
+			return err
+		}
 	}
-	return c.admin.checkFilter(ctx, c.sub)
+	return c.admin.CheckSubscription(ctx, c.sub)
 }
 
 // callback is what the library calls with messages.
@@ -138,6 +143,7 @@ func (c *Consumer) take(ctx context.Context, library libraryConsumer) error {
 	if !c.stopped {
 		defer c.mu.Unlock()
 		c.library = library
+		c.watch.Go(func() { c.watchMembers(conflictInterval) })
 		return nil
 	}
 	c.mu.Unlock()
@@ -244,6 +250,7 @@ func (c *Consumer) Stop(ctx context.Context) error {
 	}
 	err := c.gate.close(ctx)
 	c.stopWork()
+	c.watch.Wait()
 	if library != nil {
 		err = errors.Join(err, shutDown(ctx, func() error { return c.leave(library) }))
 	}

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
-	"strings"
 
 	"orderflow/internal/mq/remoting"
 )
@@ -218,76 +216,4 @@ func (a *Admin) Lag(ctx context.Context, group, topic string) (int64, error) {
 		return 0, fmt.Errorf("lag of consumer group %q on topic %q: %w", group, topic, err)
 	}
 	return lag, nil
-}
-
-// ProducerOnline tells whether every broker that holds the topic knows the client
-// as a member of the producer group, so that it can ask the client about half
-// messages. clientID may be the client's instance name alone.
-func (a *Admin) ProducerOnline(ctx context.Context, group, topic, clientID string) (bool, error) {
-	masters, _, err := a.routeMasters(ctx, topic)
-	if err != nil {
-		return false, fmt.Errorf("producer group %q: %w", group, err)
-	}
-	fields := map[string]string{"producerGroup": group}
-	for _, b := range masters {
-		online, err := a.connected(ctx, b.addr, remoting.RequestProducerConnections, fields, clientID)
-		if err != nil {
-			return false, fmt.Errorf("producer group %q on broker %s: %w", group, b.name, err)
-		}
-		if !online {
-			return false, nil
-		}
-	}
-	return len(masters) > 0, nil
-}
-
-// ConsumerOnline tells whether any broker knows the client as a member of the
-// consumer group. clientID may be the client's instance name alone.
-func (a *Admin) ConsumerOnline(ctx context.Context, group, clientID string) (bool, error) {
-	masters, err := a.masters(ctx, false)
-	if err != nil {
-		return false, fmt.Errorf("consumer group %q: %w", group, err)
-	}
-	fields := map[string]string{"consumerGroup": group}
-	for _, b := range masters {
-		online, err := a.connected(ctx, b.addr, remoting.RequestConsumerConnections, fields, clientID)
-		if err != nil {
-			return false, fmt.Errorf("consumer group %q on broker %s: %w", group, b.name, err)
-		}
-		if online {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// connected asks a broker whether the client is among a group's connections.
-func (a *Admin) connected(ctx context.Context, addr string, code int,
-	fields map[string]string, clientID string) (bool, error) {
-	answer, err := a.call(ctx, addr, code, fields)
-	if err != nil {
-		if nobodyOnline(err) {
-			return false, nil
-		}
-		return false, err
-	}
-	var connections remoting.Connections
-	if err := remoting.DecodeBody(answer.Body, &connections); err != nil {
-		return false, err
-	}
-	return slices.ContainsFunc(connections.Set, func(c remoting.Connection) bool {
-		// The client library puts its address before the instance name.
-		return c.ClientID == clientID || strings.HasSuffix(c.ClientID, "@"+clientID)
-	}), nil
-}
-
-// nobodyOnline tells whether the broker has refused because the group has no
-// client. It has a code for that for consumers only.
-func nobodyOnline(err error) bool {
-	var refused *remoting.ResponseError
-	if !errors.As(err, &refused) {
-		return false
-	}
-	return refused.Code == remoting.ResponseConsumerNotOnline ||
-		refused.Code == remoting.ResponseSystemError && strings.Contains(refused.Remark, "not exist")
 }

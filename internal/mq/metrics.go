@@ -18,6 +18,7 @@ type Metrics struct {
 	duration   *prometheus.HistogramVec
 	parked     *prometheus.CounterVec
 	dropped    *prometheus.CounterVec
+	conflicts  *prometheus.GaugeVec
 }
 
 // NewMetrics registers the metrics with r.
@@ -47,8 +48,12 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "mq_messages_dropped_total",
 			Help: "Broadcast messages that a member could not handle and had nowhere to park.",
 		}, []string{"group", "topic"}),
+		conflicts: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "mq_subscription_conflict",
+			Help: "1 if members of the consumer group consume something else than this one.",
+		}, []string{"group", "topic"}),
 	}
-	r.MustRegister(m.sent, m.half, m.checkBacks, m.handled, m.duration, m.parked, m.dropped)
+	r.MustRegister(m.sent, m.half, m.checkBacks, m.handled, m.duration, m.parked, m.dropped, m.conflicts)
 	return m
 }
 
@@ -88,6 +93,17 @@ func (m *Metrics) countDropped(group, topic string) {
 	if m != nil {
 		m.dropped.WithLabelValues(group, topic).Inc()
 	}
+}
+
+func (m *Metrics) setConflict(s Subscription, conflict bool) {
+	if m == nil {
+		return
+	}
+	value := 0.0
+	if conflict {
+		value = 1
+	}
+	m.conflicts.WithLabelValues(s.Group, s.Topic).Set(value)
 }
 
 // CountParked returns a Parker that stores with p and counts what p has stored,

@@ -95,6 +95,9 @@ func count(t *testing.T, r prometheus.Gatherer, metric string, labels ...string)
 			if h := sample.GetHistogram(); h != nil {
 				return float64(h.GetSampleCount())
 			}
+			if g := sample.GetGauge(); g != nil {
+				return g.GetValue()
+			}
 			return sample.GetCounter().GetValue()
 		}
 	}

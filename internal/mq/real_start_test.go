@@ -183,3 +183,38 @@ func TestT61ConsumerWaitsForItsTopic(t *testing.T) {
 	r.send(t, "k")
 	box.wait(t, "the message", withKey("k"))
 }
+
+// T67: a member that consumes something else than its group waits until the others
+// have gone; let in, it would have the broker skip messages for both.
+func TestT67OneGroupConsumesOneThing(t *testing.T) {
+	r := newReal(t, "NORMAL")
+	box := newInbox()
+	first := r.consume(t, box.handle)
+
+	log := make(lines, 100)
+	r.client.Logger = slog.New(log)
+	other := NewConsumer(r.client, Subscription{Group: r.group, Topic: r.topic, Tags: []string{"paid"}, Handler: box.handle})
+	t.Cleanup(func() { _ = other.Stop(context.Background()) })
+	started := make(chan error, 1)
+	go func() { started <- other.Start(t.Context()) }()
+	log.wait(t, 1, "its members must all subscribe to the same")
+	if other.Ready() == nil || len(started) != 0 {
+		t.Errorf("a member with another subscription is let in: %v", other.Ready())
+	}
+	r.send(t, "untagged")
+	box.wait(t, "a message that the other one would skip", withKey("untagged"))
+
+	same := NewConsumer(r.client, Subscription{Group: r.group, Topic: r.topic, Handler: box.handle})
+	t.Cleanup(func() { _ = same.Stop(context.Background()) })
+	if err := same.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []*Consumer{first, same} {
+		if err := k.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := <-started; err != nil {
+		t.Errorf("the other one does not come in when the group is empty: %v", err)
+	}
+}

@@ -20,7 +20,8 @@ import (
 const unlimitedAttempts = math.MaxInt32
 
 // Subscription is what a Consumer consumes and how. All members of a group must
-// subscribe to the same messages in the same way.
+// subscribe to the same messages in the same way, see SubscriptionConflictError: what
+// consumes something else, be it after an upgrade, needs a group of its own.
 type Subscription struct {
 	Group   string          // the consumer group; one per service and topic
 	Topic   string          // the topic

@@ -126,56 +126,89 @@ func fillBooks(b *testing.B, orderURL, inventoryURL string, n int) {
 	check(b, err)
 	defer func() { check(b, inventory.Close()) }()
 	first := time.Now().Add(-24 * time.Hour).UnixMilli()
+	books := make(stockBooks)
 	for from := 0; from < n; from += fillChunk {
-		fillChunkOf(b, orders.Pool(), inventory.Pool(), first, from, min(from+fillChunk, n), n)
+		fillChunkOf(b, orders.Pool(), inventory.Pool(), books, first, from, min(from+fillChunk, n), n)
 	}
-	execute(b, inventory.Pool(), `INSERT INTO stocks (sku, available, reserved, sold, received, created_at, updated_at)
-SELECT sku, 1000000000 - held - bought, held, bought, 1000000000, 0, 0 FROM (SELECT l.sku,
-	SUM(CASE r.status WHEN 1 THEN l.quantity ELSE 0 END) AS held, SUM(CASE r.status WHEN 4 THEN l.quantity ELSE 0 END) AS bought
-	FROM reservation_lines l JOIN reservations r ON r.order_id = l.order_id GROUP BY l.sku) s`)
-	execute(b, inventory.Pool(), "INSERT INTO receipts (id, sku, quantity, recorded_at) SELECT CONCAT('r-', sku), sku, received, 0 FROM stocks")
+	books.write(b, inventory.Pool())
 }
 
-func execute(b *testing.B, db *sql.DB, statement string) {
+// stockBooks are what is reserved and sold of each SKU. They are added up here: over
+// so many rows a statement would take longer than the services let one take.
+type stockBooks map[string]*struct{ reserved, sold int }
+
+// add notes a line of a reservation.
+func (s stockBooks) add(sku string, quantity, reservation int) {
+	if s[sku] == nil {
+		s[sku] = new(struct{ reserved, sold int })
+	}
+	switch reservation {
+	case reservedStock:
+		s[sku].reserved += quantity
+	case soldStock:
+		s[sku].sold += quantity
+	}
+}
+
+// write writes the stocks, and the receipts that they came from.
+func (s stockBooks) write(b *testing.B, inventory *sql.DB) {
 	b.Helper()
-	_, err := db.ExecContext(b.Context(), statement)
+	const received = 1_000_000_000
+	var stocks, receipts []string
+	for sku, sums := range s {
+		stocks = append(stocks, fmt.Sprintf("('%s',%d,%d,%d,%d,0,0)",
+			sku, received-sums.reserved-sums.sold, sums.reserved, sums.sold, received))
+		receipts = append(receipts, fmt.Sprintf("('r-%s','%s',%d,0)", sku, sku, received))
+	}
+	insert(b, inventory, "stocks (sku, available, reserved, sold, received, created_at, updated_at)", stocks)
+	insert(b, inventory, "receipts (id, sku, quantity, recorded_at)", receipts)
+}
+
+func insert(b *testing.B, db *sql.DB, into string, values []string) {
+	b.Helper()
+	_, err := db.ExecContext(b.Context(), "INSERT INTO "+into+" VALUES "+strings.Join(values, ","))
 	check(b, err)
 }
 
+// The states of reservations in inventory's tables.
+const (
+	reservedStock = 1
+	releasedStock = 3
+	soldStock     = 4
+)
+
 // fillChunkOf writes some orders. The numbers are those of the services' tables: orders
-// 2 RESERVED, 3 PAID, 4 CLOSED; reservations and what orders know of them 1 RESERVED,
-// 3 RELEASED, 4 SOLD.
-func fillChunkOf(b *testing.B, orders, inventory *sql.DB, first int64, from, to, n int) {
+// 2 RESERVED, 3 PAID, 4 CLOSED.
+func fillChunkOf(b *testing.B, orders, inventory *sql.DB, books stockBooks, first int64, from, to, n int) {
 	b.Helper()
 	const noTimeout = 253_402_300_799_000
 	var rows, lines, reservations, held []string
 	for i := from; i < to; i++ {
 		at := first + int64(i)*24*60*60*1000/int64(n)
 		id := fmt.Sprintf("%08x-%04x-7000-8000-%012x", at>>16, at&0xffff, i)
-		status, reason, stock, expires := 3, 0, 4, at+30*60*1000
+		status, reason, stock, expires := 3, 0, soldStock, at+30*60*1000
 		switch {
 		case i%10 == 9:
-			status, stock, expires = 2, 1, noTimeout
+			status, stock, expires = 2, reservedStock, noTimeout
 		case i%10 > 5:
-			status, reason, stock = 4, 1, 3
+			status, reason, stock = 4, 1, releasedStock
 		}
 		rows = append(rows, fmt.Sprintf("('%s','c%d','k%d','',%d,%d,'EUR',100,1800000,%d,%d,%d,4,%d,2,%d,%d)",
 			id, i%10_000, i, status, reason, expires, at, at, stock, stock, int64(sweep.Never)))
 		reservations = append(reservations, fmt.Sprintf("('%s',%d,2,%d,%d,%d,'c%d',%d)", id, stock, expires, at, at, i%10_000, int64(sweep.Never)))
 		for line := range 2 {
 			sku := fmt.Sprintf("sku-%d-%d", line, i%(auditSKUs/2))
-			lines = append(lines, fmt.Sprintf("('%s','%s',%d,10,0,0)", id, sku, 1+i%5))
-			held = append(held, fmt.Sprintf("('%s','%s',%d,0,0)", id, sku, 1+i%5))
+			quantity := 1 + i%5
+			lines = append(lines, fmt.Sprintf("('%s','%s',%d,10,0,0)", id, sku, quantity))
+			held = append(held, fmt.Sprintf("('%s','%s',%d,0,0)", id, sku, quantity))
+			books.add(sku, quantity, stock)
 		}
 	}
-	insert := func(db *sql.DB, into string, values []string) {
-		execute(b, db, "INSERT INTO "+into+" VALUES "+strings.Join(values, ","))
-	}
-	insert(orders, `orders (id, customer_id, idempotency_key, request_hash, status, close_reason, currency, total_minor, window_ms,
+	insert(b, orders, `orders (id, customer_id, idempotency_key, request_hash, status, close_reason, currency, total_minor, window_ms,
 		expires_at, created_at, updated_at, version, stock_state, stock_version, stock_wanted, sweep_at)`, rows)
-	insert(orders, "order_lines (order_id, sku, quantity, unit_price_minor, shortage, available)", lines)
-	insert(inventory, "reservations (order_id, status, version, expires_at, created_at, updated_at, customer_id, sweep_at)", reservations)
-	insert(inventory, "reservation_lines (order_id, sku, quantity, shortage, available)", held)
+	insert(b, orders, "order_lines (order_id, sku, quantity, unit_price_minor, shortage, available)", lines)
+	insert(b, inventory, "reservations (order_id, status, version, expires_at, created_at, updated_at, customer_id, sweep_at)", reservations)
+	insert(b, inventory, "reservation_lines (order_id, sku, quantity, shortage, available)", held)
 }
 
 // startInventory runs inventory-srv in this process, and returns where it listens.

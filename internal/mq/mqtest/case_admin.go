@@ -1,10 +1,12 @@
 package mqtest
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
 
+	"orderflow/internal/mq"
 	"orderflow/internal/mq/remoting"
 )
 
@@ -86,6 +88,30 @@ func adminConnections(s *scene) {
 		producer, err2 := s.admin.ProducerOnline(s.ctx, producers, topic, m.id)
 		return !consumer && !producer && err == nil && err2 == nil
 	})
+}
+
+// A group has one table of subscriptions, that of the last heartbeat: what other
+// members said before is gone (T67).
+func adminContradiction(s *scene) {
+	topic, other, group := s.topic(1), s.topic(1), s.group()
+	check := func(topic string, tags ...string) error {
+		return s.admin.CheckSubscription(s.ctx, mq.Subscription{Group: group, Topic: topic, Tags: tags})
+	}
+	equal(s, "the check of a group without members", check(topic), error(nil))
+	first, second := s.member(), s.member()
+	s.succeed("first", first.beat(nil, consuming(group, subscribe(topic, "b", "a"))))
+	equal(s, "the check of the same tags", check(topic, "a", "b"), error(nil))
+	var conflict *mq.SubscriptionConflictError
+	for _, err := range []error{check(topic), check(topic, "a"), check(other, "a", "b")} {
+		if !errors.As(err, &conflict) || len(conflict.Who) != 1 || conflict.Who[0] != first.id {
+			s.Errorf("err = %v, want a conflict with %s", err, first.id)
+		}
+	}
+	s.succeed("second", second.beat(nil, consuming(group, subscribe(other))))
+	equal(s, "the check of what the second said", check(other), error(nil))
+	if err := check(topic, "a", "b"); !errors.As(err, &conflict) || len(conflict.Who) != 2 {
+		s.Errorf("err = %v, want a conflict with both", err)
+	}
 }
 
 // What mqadmin topicStatus shows.

@@ -131,6 +131,7 @@ var cases = []testCase{
 	{name: "admin/cluster", run: adminCluster},
 	{name: "admin/all-topics", run: adminAllTopics},
 	{name: "admin/connections", run: adminConnections},
+	{name: "admin/contradicting subscriptions", run: adminContradiction},
 	{name: "admin/topic-stats", run: adminTopicStats},
 	{name: "admin/progress", run: adminProgress},
 	{name: "admin/who-consumes", run: adminWhoConsumes},
