@@ -21,7 +21,8 @@ RACE_PACKAGES = $(GO) list -test -f '{{.ImportPath}} {{.Deps}}' ./... | \
 	grep '\.test ' | grep -v rocketmq-client-go | sed 's/\.test .*//'
 
 # The packages whose tests know a real broker or database, and those of their tests
-# that "make test" has run on neither.
+# that "make test" has run on neither. They wait for locks, timers and disks most of the
+# time: more run at once than there are processors.
 REAL_PACKAGES = $(GO) list -f "{{.ImportPath}} {{.TestImports}} {{.XTestImports}}" ./... | \
 	grep -E "realbroker|databasetest" | sed "s/ .*//"
 NOT_REAL = ^TestDevbroker$$|/^(sqlite|embedded|programs)$$|//^(sqlite|embedded|programs)$$
@@ -71,7 +72,7 @@ test-race: ## run them with the race detector (needs a C compiler)
 
 test-real: ## run all tests that know a real broker or a real database on them (see stack-up)
 	@$(ON_STACK) bash -c 'real=$$($(REAL_PACKAGES)); test="$(GO) test -count=1 -timeout 15m $(TESTFLAGS)"; \
-		$$test -skip "$(NOT_REAL)" $$(grep -v /test/ <<<"$$real") && both=0 || both=1; \
+		$$test -parallel 8 -skip "$(NOT_REAL)" $$(grep -v /test/ <<<"$$real") && both=0 || both=1; \
 		$$test -skip "$(NOT_REAL)" -p 1 $$(grep /test/ <<<"$$real") && exit $$both'
 
 conformance: ## compare devbroker with Apache RocketMQ 5.3.3, case by case
