@@ -137,6 +137,15 @@ func newConsumers(c Config, client mq.Client, n event.Names, s *inventory.Servic
 	}
 }
 
+// newSuspendable makes them what an operator can suspend: not the drains, which have
+// nothing to do with how fast orders are handled.
+func newSuspendable(host assembly.Host, n event.Names, both consumers) *inventory.Consumers {
+	return inventory.NewConsumers([]inventory.Member{
+		{Group: n.InventoryOrderEvents, Topic: n.OrderEvents, Consumer: both.orderEvents},
+		{Group: n.InventoryOrderTimeouts, Topic: n.OrderTimeouts, Consumer: both.orderTimeouts},
+	}, host.Clock, host.Log)
+}
+
 // drains are the consumers of what the broker gives up: dead letters of both groups.
 type drains []lifecycle.Part
 
@@ -159,7 +168,7 @@ func newKeepTopology(c Config, host assembly.Host, admin *mq.Admin, names event.
 
 func newPlan(
 	c Config, host assembly.Host, db *database.DB, names event.Names, stockEvents *mq.Producer, both consumers,
-	sweeper *inventory.Sweeper, drains drains, keep lifecycle.Task,
+	suspendable *inventory.Consumers, sweeper *inventory.Sweeper, drains drains, keep lifecycle.Task,
 ) *lifecycle.Plan {
 	return &lifecycle.Plan{
 		Log: host.Log, DrainTimeout: c.DrainTimeout,
@@ -170,14 +179,17 @@ func newPlan(
 			{Name: "consumer " + names.InventoryOrderTimeouts, Client: both.orderTimeouts},
 		},
 		Background: drains,
-		Tasks:      []lifecycle.Task{sweeping(c, host.Clock, stockEvents, sweeper), keep},
+		Tasks:      []lifecycle.Task{sweeping(c, host.Clock, stockEvents, sweeper), keep, suspendable.Run},
 	}
 }
 
-func newRegister(store *inventory.Store, stored *parking.Store, parked *parking.Keeper, host assembly.Host) func(grpc.ServiceRegistrar) {
+func newRegister(
+	store *inventory.Store, stored *parking.Store, parked *parking.Keeper, suspendable *inventory.Consumers, host assembly.Host,
+) func(grpc.ServiceRegistrar) {
 	return func(r grpc.ServiceRegistrar) {
 		inventoryv1.RegisterInventoryServiceServer(r, inventory.NewGRPC(store, stored, host.Log))
 		inventoryv1.RegisterAuditServiceServer(r, inventory.NewAuditGRPC(store))
+		inventoryv1.RegisterOperatorServiceServer(r, inventory.NewOperatorGRPC(suspendable, host.Log))
 		parkedv1.RegisterParkedServiceServer(r, parking.NewGRPC(parked))
 	}
 }

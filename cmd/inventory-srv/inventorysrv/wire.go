@@ -30,7 +30,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		parking.NewStore, assembly.NewKeeper, newReplays,
 
 		mq.NewMetrics, assembly.NewMQClient, assembly.NewAdmin,
-		newStockEvents, newConsumers, newOrders, newDrains, newKeepTopology,
+		newStockEvents, newConsumers, newSuspendable, newOrders, newDrains, newKeepTopology,
 
 		newService, newRegister, inventory.NewSweepMetrics, newSweeper,
 		newPlan, assembly.NewReadiness, assembly.NewServer, newApp,
