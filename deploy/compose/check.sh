@@ -14,6 +14,7 @@ export ORDERFLOW_ORDER_PORTS=${ORDERFLOW_ORDER_PORTS:-50151-50153}
 export ORDERFLOW_INVENTORY_PORTS=${ORDERFLOW_INVENTORY_PORTS:-50161-50163}
 export ORDERFLOW_NAMESRV_PORT=${ORDERFLOW_NAMESRV_PORT:-19876}
 export ORDERFLOW_BROKER_PORT=${ORDERFLOW_BROKER_PORT:-19911}
+export ORDERFLOW_PROMETHEUS_PORT=${ORDERFLOW_PROMETHEUS_PORT:-19090}
 readonly NAMESRV=127.0.0.1:$ORDERFLOW_NAMESRV_PORT
 readonly MEMORY_LIMIT_MIB=3072
 
@@ -117,6 +118,24 @@ check_images() {
 
 size_of() { docker image inspect -f '{{.Size}}' "$1" | awk '{ printf "%d", $1 / 1048576 }'; }
 
+# Prometheus finds all replicas, and the broker's own metrics.
+check_metrics() {
+  step 'the metrics'
+  quietly all_profiles up -d --no-recreate prometheus
+  local job
+  for job in order-srv inventory-srv notify rocketmq; do
+    until_true 60 has_metrics "$job"
+    say "$job: $(awk '{ print $(NF - 1) }' "$SCRATCH/found") up"
+  done
+  quietly all_profiles rm -sf prometheus
+}
+
+# shellcheck disable=SC2317 # called by until_true
+has_metrics() {
+  all_profiles exec -T prometheus promtool query instant http://localhost:9090 "sum(up{job=\"$1\"} == 1)" >"$SCRATCH/found" &&
+    [[ -s $SCRATCH/found ]]
+}
+
 # The same programs on the host, with databases of their own, on the broker in its
 # container: they send, consume and are asked back at the address that it tells them.
 check_broker_from_the_host() {
@@ -147,7 +166,7 @@ check_replicas() {
 
 # load ARGUMENT...: orders that come in while something happens, in the background.
 load() {
-  bin/orderctl load --rate 20 --customers 50 --settle 4m "$@" >"$SCRATCH/load" 2>&1 &
+  bin/orderctl load --rate 10 --customers 50 --settle 4m "$@" >"$SCRATCH/load" 2>&1 &
 }
 
 # load_ends: all its orders have ended, as they should.
@@ -167,7 +186,7 @@ audit() {
 # Orders whose handling has begun in a replica are finished by the other one.
 check_kill() {
   step 'one replica of each service killed, with orders under way'
-  load --duration 15s --payment-window 3s
+  load --duration 15s --payment-window 20s
   sleep 5
   quietly docker kill "$PROJECT-order-srv-2" "$PROJECT-inventory-srv-2"
   say 'killed'
@@ -186,7 +205,7 @@ check_decoupling() {
   bin/orderctl order get "$id" -o json | grep -q ORDER_STATUS_PLACED || fail 'the order is not PLACED'
   say "order $id is PLACED; inventory-srv does not run"
   sleep 5
-  quietly compose start --wait inventory-srv
+  quietly compose up -d --wait --no-deps --no-recreate inventory-srv
   until_true 60 order_is "$id" ORDER_STATUS_RESERVED
   say 'inventory-srv runs again; the order is RESERVED'
   load_ends
@@ -222,6 +241,7 @@ main() {
   check_broker_from_the_host
   check_order_from_the_host
   check_replicas
+  check_metrics
   check_kill
   check_decoupling
   check_down
