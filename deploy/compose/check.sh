@@ -10,8 +10,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 readonly PROJECT=orderflow-check
 export ORDERFLOW_SUBNET=${ORDERFLOW_SUBNET:-172.28.58}
-export ORDERFLOW_ORDER_PORTS=${ORDERFLOW_ORDER_PORTS:-50151-50153}
-export ORDERFLOW_INVENTORY_PORTS=${ORDERFLOW_INVENTORY_PORTS:-50161-50163}
+export ORDERFLOW_ORDER_PORTS=${ORDERFLOW_ORDER_PORTS:-17101-17103}
+export ORDERFLOW_INVENTORY_PORTS=${ORDERFLOW_INVENTORY_PORTS:-17201-17203}
 export ORDERFLOW_NAMESRV_PORT=${ORDERFLOW_NAMESRV_PORT:-19876}
 export ORDERFLOW_BROKER_PORT=${ORDERFLOW_BROKER_PORT:-19911}
 export ORDERFLOW_PROMETHEUS_PORT=${ORDERFLOW_PROMETHEUS_PORT:-19090}
@@ -122,25 +122,26 @@ size_of() { docker image inspect -f '{{.Size}}' "$1" | awk '{ printf "%d", $1 / 
 check_metrics() {
   step 'the metrics'
   quietly all_profiles up -d --no-recreate prometheus
-  local job
-  for job in order-srv inventory-srv notify rocketmq; do
-    until_true 60 has_metrics "$job"
-    say "$job: $(awk '{ print $(NF - 1) }' "$SCRATCH/found") up"
+  local expected
+  for expected in order-srv:2 inventory-srv:2 notify:1 rocketmq:1; do
+    until_true 60 has_targets "${expected%:*}" "${expected#*:}"
+    say "${expected%:*}: ${expected#*:} up"
   done
   quietly all_profiles rm -sf prometheus
 }
 
 # shellcheck disable=SC2317 # called by until_true
-has_metrics() {
-  all_profiles exec -T prometheus promtool query instant http://localhost:9090 "sum(up{job=\"$1\"} == 1)" >"$SCRATCH/found" &&
-    [[ -s $SCRATCH/found ]]
+has_targets() {
+  all_profiles exec -T prometheus promtool query instant http://localhost:9090 "sum(up{job=\"$1\"} == 1)" | tee /dev/stderr |
+    grep -q "=> $2 "
 }
 
 # The same programs on the host, with databases of their own, on the broker in its
 # container: they send, consume and are asked back at the address that it tells them.
 check_broker_from_the_host() {
   step 'the broker from the host'
-  bin/orderctl mq init --name-servers "$NAMESRV" | sort | uniq -c | awk '/already there/ { n++ } END { print "    topics and groups that are there: " n }'
+  quietly bin/orderctl mq init --name-servers "$NAMESRV"
+  say "$(grep -c 'already there' "$SCRATCH/output") topics and groups are there"
   quietly bin/orderctl demo real --bin bin --name-servers "$NAMESRV" --topic-prefix host- --logs "$SCRATCH" \
     --order-database-url "sqlite:$SCRATCH/order.db" --inventory-database-url "sqlite:$SCRATCH/inventory.db"
   say 'the story was told by programs on the host, too'

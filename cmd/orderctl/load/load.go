@@ -41,7 +41,7 @@ was due. The exit code is 0 if every order that was accepted has ended, and as i
 paid one sold, the others closed.
 
   orderctl load --rate 50 --duration 1m
-  orderctl load --order-service 127.0.0.1:50051,127.0.0.1:50052 --payment-window 3s`
+  orderctl load --order-service 127.0.0.1:7101,127.0.0.1:7102 --payment-window 3s`
 }
 
 // Validate checks the addresses and the bounds.
