@@ -13,20 +13,13 @@ import (
 	"time"
 
 	"orderflow/internal/mq/message"
+	"orderflow/internal/mq/realbroker"
 	"orderflow/internal/mq/remoting"
 )
 
-// realNameServer names the variable with a real name server's address. The
-// tests that need one create topics and groups with names of their own and
-// delete them.
-const realNameServer = "ORDERFLOW_TEST_NAMESRV"
-
 func realAdmin(t *testing.T) (*Admin, context.Context) {
 	t.Helper()
-	addr := os.Getenv(realNameServer)
-	if addr == "" {
-		t.Skipf("no real broker: set %s to a name server's host:port (make stack-up, make stack-env)", realNameServer)
-	}
+	addr := realbroker.NameServer(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	a := NewAdmin([]string{addr})
 	t.Cleanup(func() { cancel(); _ = a.Close() })

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"orderflow/internal/mq/message"
+	"orderflow/internal/mq/realbroker"
 )
 
 // memberOf names the group and topic for TestOrderedMemberProcess.
@@ -119,7 +120,7 @@ func TestOrderedMemberProcess(t *testing.T) {
 		t.Skip("only a child process of TestOrderOutlivesAMember")
 	}
 	group, topic, _ := strings.Cut(of, "/")
-	client := Client{NameServers: []string{os.Getenv(realNameServer)}, Service: "test"}
+	client := Client{NameServers: []string{realbroker.NameServer(t)}, Service: "test"}
 	start(t, NewConsumer(client, Subscription{Group: group, Topic: topic, Ordered: true,
 		Handler: func(ctx context.Context, m message.Message) error {
 			select {

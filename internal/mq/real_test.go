@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"orderflow/internal/mq/message"
+	"orderflow/internal/mq/realbroker"
 )
 
 // real is a fixture on the real broker: a topic and a group of its own, removed
@@ -38,10 +38,7 @@ func newReal(t *testing.T, topicType string) *real {
 // newNames makes the names only.
 func newNames(t *testing.T) *real {
 	t.Helper()
-	address := os.Getenv(realNameServer)
-	if address == "" {
-		t.Skipf("no real broker: set %s to a name server's host:port", realNameServer)
-	}
+	address := realbroker.NameServer(t)
 	t.Parallel()
 	id := uuid.NewString()[:8]
 	r := &real{

@@ -30,6 +30,7 @@ import (
 	"orderflow/internal/database/databasetest"
 	"orderflow/internal/event"
 	"orderflow/internal/mq"
+	"orderflow/internal/mq/realbroker"
 	"orderflow/internal/sweep"
 	"orderflow/migrations"
 )
@@ -49,10 +50,7 @@ const (
 //
 //	make bench-audit
 func BenchmarkAudit(b *testing.B) {
-	nameServer := os.Getenv("ORDERFLOW_TEST_NAMESRV")
-	if nameServer == "" {
-		b.Skip("ORDERFLOW_TEST_NAMESRV is not set: no RocketMQ name server for the services")
-	}
+	nameServer := realbroker.NameServer(b)
 	mq.UseLogger(slog.New(slog.DiscardHandler))
 	n := auditOrders
 	if text := os.Getenv("ORDERFLOW_BENCH_ORDERS"); text != "" {

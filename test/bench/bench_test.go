@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,6 +29,7 @@ import (
 	"orderflow/internal/database/databasetest"
 	"orderflow/internal/event"
 	"orderflow/internal/mq"
+	"orderflow/internal/mq/realbroker"
 	"orderflow/migrations"
 )
 
@@ -43,10 +43,7 @@ const startTimeout = 30 * time.Second
 // BenchmarkPlaceOrder is a plain create loop, through gRPC, with 1 and with 32
 // callers, each beside its floor.
 func BenchmarkPlaceOrder(b *testing.B) {
-	nameServer := os.Getenv("ORDERFLOW_TEST_NAMESRV")
-	if nameServer == "" {
-		b.Skip("ORDERFLOW_TEST_NAMESRV is not set: no RocketMQ name server to measure on")
-	}
+	nameServer := realbroker.NameServer(b)
 	mq.UseLogger(slog.New(slog.DiscardHandler))
 	url := databasetest.CreateMySQL(b)
 	db, err := database.Open(url)

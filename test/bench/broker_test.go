@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,6 +15,7 @@ import (
 
 	"orderflow/internal/mq"
 	"orderflow/internal/mq/devbroker"
+	"orderflow/internal/mq/realbroker"
 )
 
 // payload is about what an order event has.
@@ -37,10 +37,7 @@ func BenchmarkBroker(b *testing.B) {
 			return server.Addr(), makeTopic(b, server.Addr())
 		}},
 		{"rocketmq", func(b *testing.B) (string, string) {
-			server := os.Getenv("ORDERFLOW_TEST_NAMESRV")
-			if server == "" {
-				b.Skip("ORDERFLOW_TEST_NAMESRV is not set: no RocketMQ to compare with")
-			}
+			server := realbroker.NameServer(b)
 			return server, makeTopic(b, server)
 		}},
 	}

@@ -16,13 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"orderflow/internal/database/databasetest"
 	"orderflow/internal/mq"
-)
-
-// The environment variables that say where the parts of the real stack are.
-const (
-	variableNameServer = "ORDERFLOW_TEST_NAMESRV"
-	variableMySQL      = "ORDERFLOW_TEST_MYSQL"
+	"orderflow/internal/mq/realbroker"
 )
 
 // parallelTests is how many tests run at once: they wait most of the time, but each has
@@ -68,7 +64,7 @@ func testMain(m *testing.M) (code int) {
 	}
 	defer func() { _ = os.RemoveAll(data) }()
 	run.folder, run.data = folder, data
-	run.nameServer, run.mysql = os.Getenv(variableNameServer), os.Getenv(variableMySQL)
+	run.nameServer, run.mysql = os.Getenv(realbroker.Variable), os.Getenv(databasetest.Variable)
 	run.prefix = "e2e-" + strings.ToLower(rand.Text()[:6])
 	run.build = sync.OnceValue(func() error { return buildPrograms(folder) })
 	run.shared = map[stack]*sharedDeployment{}
@@ -108,7 +104,7 @@ func (s *suite) missing(on stack) string {
 	if on != onReal {
 		return ""
 	}
-	for variable, value := range map[string]string{variableNameServer: s.nameServer, variableMySQL: s.mysql} {
+	for variable, value := range map[string]string{realbroker.Variable: s.nameServer, databasetest.Variable: s.mysql} {
 		if value == "" {
 			return variable + " is not set; see doc.go"
 		}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"orderflow/internal/database/databasetest"
 )
 
 // proxy passes TCP connections on to a server until it is told otherwise.
@@ -146,7 +148,7 @@ func mysqlAddress(t *testing.T) string {
 	_, rest, _ := strings.Cut(run.mysql, "tcp(")
 	address, _, found := strings.Cut(rest, ")")
 	if !found {
-		t.Fatalf("%s has no tcp(HOST:PORT)", variableMySQL)
+		t.Fatalf("%s has no tcp(HOST:PORT)", databasetest.Variable)
 	}
 	return address
 }

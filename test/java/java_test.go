@@ -4,24 +4,22 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
+
+	"orderflow/internal/mq/realbroker"
 )
 
 // stackLevels are the delay levels of the stack's broker (deploy/stack).
 const stackLevels = "1s 5s 1s 1s 1s 2s 2s 2s 5s 5s 5s 10s 10s 10s 20s 3s 1m 10m"
 
 func TestJavaClient(t *testing.T) {
-	realNameServer := os.Getenv(variableNameServer)
-	if realNameServer == "" {
-		t.Skipf("%s is not set: runs together with what needs a real broker", variableNameServer)
-	}
+	nameServer := realbroker.NameServer(t)
 	j := newJVM(t)
-	if output, err := j.admin(t.Context(), "clusterList", "-n", realNameServer).CombinedOutput(); err != nil {
+	if output, err := j.admin(t.Context(), "clusterList", "-n", nameServer).CombinedOutput(); err != nil {
 		t.Fatalf("mqadmin: %v\n%s", err, output)
 	}
-	t.Run("real", func(t *testing.T) { testTarget(t, j, realNameServer) })
+	t.Run("real", func(t *testing.T) { testTarget(t, j, nameServer) })
 	t.Run("devbroker", func(t *testing.T) {
 		testTarget(t, j, startBroker(t))
 	})

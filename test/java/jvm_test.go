@@ -11,8 +11,6 @@ import (
 )
 
 const (
-	// variableNameServer names the real name server.
-	variableNameServer = "ORDERFLOW_TEST_NAMESRV"
 	// variableJars names the folder with RocketMQ's jars, if it is not that of this
 	// checkout's stack.
 	variableJars = "ORDERFLOW_TEST_ROCKETMQ_JARS"
