@@ -261,3 +261,16 @@ func TestNegativeNumbersAreArguments(t *testing.T) {
 		}
 	}
 }
+
+func TestAskAServiceThatIsGone(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	ask := HealthTimeout{Timeout: 3 * time.Second}
+	if err := ask.Ask(t.Context(), "127.0.0.1:1", Output{Stdout: &out}); err == nil || out.Len() > 0 {
+		t.Errorf("got %v, %q", err, out.String())
+	}
+	var exit *ExitError
+	if err := ask.Ask(t.Context(), "nonsense", Output{Stdout: &out}); !errors.As(err, &exit) || exit.Code != ExitUsage {
+		t.Errorf("got %v, want the exit code of a wrong command line", err)
+	}
+}
