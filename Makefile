@@ -39,6 +39,7 @@ NO_STACK = env -u ORDERFLOW_TEST_MYSQL -u ORDERFLOW_TEST_NAMESRV
 ON_STACK = $(STACK) run
 
 .PHONY: help generate generate-check lint build test test-race test-real conformance demo demo-real bench bench-audit clean \
+	compose-check reproducible \
 	stack-up stack-down stack-reset stack-status stack-env
 
 help: ## show this list
@@ -98,6 +99,12 @@ bench-audit: ## measure orderctl audit on 1,000,000 orders in MariaDB (ORDERFLOW
 
 clean: ## remove bin/; the stack's data goes with stack-reset
 	rm -rf bin
+
+compose-check: build ## run the compose file, kill parts of it, and see that all is well (needs Docker)
+	@bash deploy/compose/check.sh
+
+reproducible: ## build the last commit twice and compare the bytes; and once for arm64
+	@bash deploy/reproducible.sh
 
 stack-up: ## start MariaDB and RocketMQ on this machine, installing what is missing
 	@$(STACK) up

@@ -124,17 +124,13 @@ func (c Crowd) enter(ctx context.Context, on services, p plan, story *story) (s 
 	if err != nil {
 		return nil, nil, err
 	}
-	addresses := []string{inventory}
-	if r, ok := on.(*running); ok {
-		addresses = r.inventory
-	}
-	operator, err := replicas.Find(ctx, addresses...)
+	operator, err := replicas.Find(ctx, strings.Split(inventory, ",")...)
 	if err != nil {
 		return nil, nil, err
 	}
 	conns := make([]*grpc.ClientConn, 2)
 	for i, address := range []string{orders, inventory} {
-		if conns[i], err = connect(address); err != nil {
+		if conns[i], err = connectTo(address); err != nil {
 			return nil, nil, err
 		}
 	}

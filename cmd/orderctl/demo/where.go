@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"orderflow/internal/cli"
@@ -20,7 +19,8 @@ import (
 type services interface {
 	// Title says what they run on.
 	Title() string
-	// Start starts them and returns the addresses of their APIs.
+	// Start starts them and returns the addresses of their APIs, those of several
+	// replicas with commas between them.
 	Start(ctx context.Context) (orders, inventory string, err error)
 	// Close ends what was started.
 	Close(ctx context.Context) error
@@ -30,7 +30,7 @@ type services interface {
 // there are any; else the programs on the databases, if there are any; else both in this
 // process.
 type Where struct {
-	OrderService         string          `default:"" placeholder:"HOST:PORT" help:"Address of an order-srv that runs."`
+	OrderService         []string        `default:"" placeholder:"HOST:PORT" help:"Address of an order-srv that runs, or of several of its replicas."`
 	InventoryService     []string        `default:"" placeholder:"HOST:PORT" help:"Addresses of all replicas of the inventory-srv that runs with it."`
 	OrderDatabaseURL     cli.DatabaseURL `default:"" placeholder:"URL" help:"Or: database of an order-srv that is started for this."`
 	InventoryDatabaseURL cli.DatabaseURL `default:"" placeholder:"URL" help:"And that of its inventory-srv."`
@@ -42,13 +42,11 @@ type Where struct {
 // Validate checks what goes together.
 func (w Where) Validate() error {
 	if w.running() {
-		if w.OrderService == "" || len(w.InventoryService) == 0 {
+		if len(w.OrderService) == 0 || len(w.InventoryService) == 0 {
 			return errors.New("--order-service: goes with --inventory-service")
 		}
-		for _, address := range append([]string{w.OrderService}, w.InventoryService...) {
-			if err := cli.CheckAddress(address); err != nil {
-				return fmt.Errorf("--order-service and --inventory-service: %w", err)
-			}
+		if err := w.at().Validate(); err != nil {
+			return err
 		}
 	}
 	if (w.OrderDatabaseURL == "") != (w.InventoryDatabaseURL == "") {
@@ -58,13 +56,18 @@ func (w Where) Validate() error {
 }
 
 // running tells whether the services run already.
-func (w Where) running() bool { return w.OrderService != "" || len(w.InventoryService) > 0 }
+func (w Where) running() bool { return len(w.OrderService) > 0 || len(w.InventoryService) > 0 }
+
+// at is where they run.
+func (w Where) at() Running {
+	return Running{OrderService: w.OrderService, InventoryService: w.InventoryService, Wait: sceneTimeout}
+}
 
 // on calls f with the services. window is the payment window of order-srv, and handlers
 // how many messages inventory-srv handles at once, 0 for its default, if they are started.
 func (w Where) on(window time.Duration, handlers int, out cli.Output, f func(services) error) error {
 	if w.running() {
-		return f(&running{orders: w.OrderService, inventory: w.InventoryService})
+		return f(&running{command: w.at()})
 	}
 	return w.in(func(folder string) (err error) {
 		if w.OrderDatabaseURL != "" {
@@ -91,22 +94,3 @@ func (w Where) on(window time.Duration, handlers int, out cli.Output, f func(ser
 		return f(e)
 	}, out)
 }
-
-// running are services that somebody else runs.
-type running struct {
-	orders    string
-	inventory []string
-}
-
-// Title says where they are.
-func (r *running) Title() string {
-	return fmt.Sprintf("order-srv at %s, inventory-srv at %s", r.orders, strings.Join(r.inventory, ", "))
-}
-
-// Start starts nothing.
-func (r *running) Start(context.Context) (orders, inventory string, err error) {
-	return r.orders, r.inventory[0], nil
-}
-
-// Close ends nothing.
-func (r *running) Close(context.Context) error { return nil }
