@@ -7,12 +7,14 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"orderflow/internal/apierror"
+	"orderflow/internal/tracing"
 )
 
 // deadlineShare is the part of the caller's remaining time that a handler gets;
@@ -39,6 +41,9 @@ func newInterceptor(cfg Config, deps Deps, ending context.Context) (*interceptor
 
 // unary is the interceptor of all calls of both services.
 func (i *interceptor) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
+	if r, ok := req.(interface{ GetOrderId() string }); ok && uuid.Validate(r.GetOrderId()) == nil {
+		tracing.About(ctx, r.GetOrderId())
+	}
 	err = i.guard(ctx, info.FullMethod, func() error {
 		limited, cancel := context.WithTimeout(ctx, i.timeFor(ctx))
 		defer cancel()

@@ -20,10 +20,10 @@ import (
 func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error) {
 	wire.Build(
 		newName, newNames, newPoint, newServerConfig, newGroups, newSchedule,
-		wire.FieldsOf(new(Config), "Database", "Broker"),
+		wire.FieldsOf(new(Config), "Database", "Broker", "Tracing"),
 		wire.FieldsOf(new(assembly.Host), "Clock"),
 
-		telemetry.NewTracer, telemetry.NewRegistry,
+		assembly.NewTracer, telemetry.NewRegistry,
 		wire.Bind(new(prometheus.Registerer), new(*prometheus.Registry)),
 
 		assembly.OpenDatabase, order.NewStore, assembly.NewParker,

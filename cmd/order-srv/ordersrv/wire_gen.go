@@ -21,25 +21,31 @@ import (
 // Run.
 func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error) {
 	config := newServerConfig(c)
-	tracerProvider := telemetry.NewTracer()
-	registry := telemetry.NewRegistry()
-	database := c.Database
-	db, cleanup, err := assembly.OpenDatabase(database, registry)
+	service := newName()
+	tracing := c.Tracing
+	tracerProvider, cleanup, err := assembly.NewTracer(ctx, service, tracing, host)
 	if err != nil {
 		return nil, nil, err
 	}
+	registry := telemetry.NewRegistry()
+	database := c.Database
+	db, cleanup2, err := assembly.OpenDatabase(database, registry)
+	if err != nil {
+		cleanup()
+		return nil, nil, err
+	}
 	broker := c.Broker
-	admin, cleanup2 := assembly.NewAdmin(broker, host)
+	admin, cleanup3 := assembly.NewAdmin(broker, host)
 	names := newNames(c)
 	groups := newGroups(names)
 	clock := host.Clock
 	schedule := newSchedule(c)
 	store := order.NewStore(db, clock, schedule)
-	service := newName()
 	metrics := mq.NewMetrics(registry)
 	client := assembly.NewMQClient(service, broker, host, metrics, tracerProvider)
 	point, err := newPoint(c)
 	if err != nil {
+		cleanup3()
 		cleanup2()
 		cleanup()
 		return nil, nil, err
@@ -50,7 +56,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	parkingStore := parking.NewStore(db, clock)
 	parker := assembly.NewParker(parkingStore, metrics)
 	orderMetrics := order.NewMetrics(registry)
-	orderService := newService(c, host, names, store, transactionProducer, producer, parker, parkingStore, orderMetrics)
+	orderService := newService(c, host, names, store, transactionProducer, producer, parker, parkingStore, orderMetrics, tracerProvider)
 	consumer := newConsumer(c, client, names, orderService, parker)
 	ordersrvDrains := newDrains(client, names, parker)
 	task := newKeepTopology(c, host, admin, names)
@@ -59,14 +65,16 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	replays := newReplays(orderService)
 	keeper := assembly.NewKeeper(parkingStore, parker, replays, host)
 	v := newRegister(orderService, keeper)
-	server, cleanup3, err := assembly.NewServer(ctx, config, host, tracerProvider, registry, readiness, v)
+	server, cleanup4, err := assembly.NewServer(ctx, config, host, tracerProvider, registry, readiness, v)
 	if err != nil {
+		cleanup3()
 		cleanup2()
 		cleanup()
 		return nil, nil, err
 	}
 	app := newApp(server, plan)
 	return app, func() {
+		cleanup4()
 		cleanup3()
 		cleanup2()
 		cleanup()

@@ -19,10 +19,10 @@ import (
 func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error) {
 	wire.Build(
 		newName, newNames, newPoint, newServerConfig, newGroups,
-		wire.FieldsOf(new(Config), "Database", "Broker"),
+		wire.FieldsOf(new(Config), "Database", "Broker", "Tracing"),
 		wire.FieldsOf(new(assembly.Host), "Clock"),
 
-		telemetry.NewTracer, telemetry.NewRegistry,
+		assembly.NewTracer, telemetry.NewRegistry,
 		wire.Bind(new(prometheus.Registerer), new(*prometheus.Registry)),
 
 		assembly.OpenDatabase, notify.NewStore, parking.NewStore, assembly.NewParker,
