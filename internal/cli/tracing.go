@@ -3,7 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"net/url"
+	neturl "net/url"
 )
 
 // Tracing says where traces go.
@@ -27,7 +27,7 @@ func (t Tracing) Validate() error {
 }
 
 func checkEndpoint(text string) error {
-	u, err := url.Parse(text)
+	u, err := neturl.Parse(text)
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https":
 		return errors.New("must look like http://HOST:PORT or https://HOST:PORT")
