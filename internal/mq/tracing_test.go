@@ -152,7 +152,9 @@ func TestDelayedMessagesAreMarked(t *testing.T) {
 		sent = m
 		return &primitive.SendResult{}, nil
 	}})
-	p.delays = newDelayTable(func(context.Context) (DelayLevels, error) { return DelayLevels{delays: []time.Duration{time.Second}}, nil })
+	p.delays = newDelayTable(func(context.Context) (DelayLevels, error) {
+		return DelayLevels{delays: []time.Duration{time.Second}}, nil
+	})
 	m := message.Message{Topic: "topic", Body: []byte("b")}
 	for name, send := range map[string]func() error{
 		"level": func() error { _, err := p.SendDelayed(t.Context(), m, time.Second); return err },

@@ -2,7 +2,6 @@ package telemetry_test
 
 import (
 	"bytes"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -128,17 +127,18 @@ func TestACollectorThatComesBack(t *testing.T) {
 	collector.Refuse(status.Error(codes.PermissionDenied, "who are you?"))
 	provider, end, log := exporting(t, collector.URL(), 1)
 	defer end()
-	spans := 0
 	until := func(what string, done func() bool) {
 		t.Helper()
-		for deadline := time.Now().Add(30 * time.Second); !done(); {
-			if time.Now().After(deadline) {
-				t.Fatalf("%s: logged is\n%s", what, log)
+		deadline, tick := time.After(30*time.Second), time.NewTicker(10*time.Millisecond)
+		defer tick.Stop()
+		for !done() {
+			select {
+			case <-deadline:
+				t.Fatalf("not %s: logged is\n%s", what, log)
+			case <-tick.C:
+				_, span := provider.Tracer("test").Start(t.Context(), "call")
+				span.End()
 			}
-			_, span := provider.Tracer("test").Start(t.Context(), fmt.Sprint("call ", spans))
-			span.End()
-			spans++
-			time.Sleep(10 * time.Millisecond)
 		}
 	}
 	until("refused", func() bool { return strings.Contains(log.String(), "does not take traces") })
