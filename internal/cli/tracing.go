@@ -26,6 +26,11 @@ func (t Tracing) Validate() error {
 	return nil
 }
 
+// Flags are those of a service whose traces go to the same place.
+func (t Tracing) Flags() []string {
+	return []string{"--otlp-endpoint=" + t.OTLPEndpoint, fmt.Sprintf("--trace-sample=%v", t.TraceSample)}
+}
+
 func checkEndpoint(text string) error {
 	u, err := neturl.Parse(text)
 	switch {
