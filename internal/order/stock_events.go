@@ -137,7 +137,12 @@ func (s *Service) confirm(ctx context.Context, o Order, n stockNews) error {
 func (s *Service) saveConfirmed(ctx context.Context, before, after Order, e Entry) error {
 	ctx, span := tracing.Start(ctx, "confirm", before.ID)
 	err := s.store.inTx(ctx, func(tx *Tx) error { return tx.save(before, after, e) })
-	if err == nil && span.IsRecording() {
+	switch {
+	case errors.Is(err, errStale): // no failure: it is decided anew
+		span.SetAttributes(attribute.Bool("orderflow.overtaken", true))
+		span.End()
+		return err
+	case err == nil:
 		span.SetAttributes(attribute.String("orderflow.order.status", after.Status.String()), attribute.String("orderflow.stock", after.StockState.String()))
 	}
 	tracing.End(span, err)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,7 +106,8 @@ func eitherReleases(tr telemetrytest.Trace) (names string, once bool) {
 			kept = append(kept, strings.Replace(name, "repeat", "release", 1))
 		}
 	}
-	once = len(tr.Named("release")) == 1 && len(tr.Named("repeat")) == 1 && len(tr.Named("confirm")) == 1
+	confirmed := slices.DeleteFunc(tr.Named("confirm"), func(s telemetrytest.Span) bool { return s.Attributes["orderflow.overtaken"] == "true" })
+	once = len(tr.Named("release")) == 1 && len(tr.Named("repeat")) == 1 && len(confirmed) == 1
 	return strings.Join(kept, ""), once
 }
 
@@ -157,22 +159,23 @@ func TestTraceOfACheckBack(t *testing.T) {
 	})
 }
 
-// waitTrace waits until the collector has one trace about the order that begins with a
-// span of the name, and nothing is missing in it; it logs the trace as a tree.
+// waitTrace waits until the collector has a trace about the order that begins with a span
+// of the name and in which nothing is missing; it logs the trace as a tree. On a busy
+// machine a delivery may fail, and come again in a trace of its own.
 func (s *system) waitTrace(c *telemetrytest.Collector, o *orderv1.Order, root string, missing func(telemetrytest.Trace) string) (found telemetrytest.Trace) {
 	s.t.Helper()
 	s.eventually(waitTimeout, func() string {
-		n := 0
+		last := fmt.Sprintf("no trace about the order begins with %q", root)
 		for _, tr := range c.Traces() {
-			if tr.Root.Name == root && tr.IsAbout(o.GetOrderId()) {
-				n++
+			if tr.Root.Name != root || !tr.IsAbout(o.GetOrderId()) {
+				continue
+			}
+			if last = missing(tr); last == "" {
 				found = tr
+				break
 			}
 		}
-		if n != 1 {
-			return fmt.Sprintf("%d traces about the order begin with %q, want 1", n, root)
-		}
-		return missing(found)
+		return last
 	})
 	s.t.Logf("trace %s of order %s:\n%s", found.ID[:8], o.GetOrderId(), found)
 	return found
