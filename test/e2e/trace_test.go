@@ -159,6 +159,26 @@ func TestTraceOfACheckBack(t *testing.T) {
 	})
 }
 
+// Traces go to where nobody listens: orders are placed, reserved and sold as ever, and the
+// services end in time.
+func TestNobodyWaitsForTheTraceCollector(t *testing.T) {
+	onStacks(t, needs{}, func(t *testing.T, on stack) {
+		s := newDeployment(t, on, plan{})
+		const nowhere = "--otlp-endpoint=http://127.0.0.1:1"
+		s.useOrder(s.startOrder(nowhere))
+		s.useInventory(s.startInventory(nowhere))
+		s.waitReady(s.order, s.inventory)
+		tea := s.stocked("tea", 10)
+		for range 10 {
+			s.wantPaid(s.pay(s.waitStatus(s.place(tenMinutes, line(tea, 1)), reserved)))
+		}
+		s.waitStock(tea, 0, 0, 10)
+		s.audit()
+		s.stop(s.inventory)
+		s.stop(s.order)
+	})
+}
+
 // waitTrace waits until the collector has a trace about the order that begins with a span
 // of the name and in which nothing is missing; it logs the trace as a tree. On a busy
 // machine a delivery may fail, and come again in a trace of its own.
