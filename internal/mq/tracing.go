@@ -82,14 +82,15 @@ func Trace(tracer trace.Tracer, group string) message.Middleware {
 
 // startDelivery opens the span of a message that the broker has brought.
 func startDelivery(ctx context.Context, tracer trace.Tracer, operation string, m message.Message) (context.Context, trace.Span) {
-	sent := tracing.SenderOf(m.Properties)
-	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer), tracing.LinkTo(sent)}
+	sent, name, kind := tracing.SenderOf(m.Properties), operation+" "+m.Topic, trace.WithSpanKind(trace.SpanKindConsumer)
 	if comesLater(m) || operation == operationCheck {
-		options = append(options, trace.WithNewRoot())
-	} else {
-		ctx = trace.ContextWithRemoteSpanContext(ctx, sent)
+		return tracer.Start(ctx, name, kind, tracing.LinkTo(sent), trace.WithNewRoot())
 	}
-	return tracer.Start(ctx, operation+" "+m.Topic, options...)
+	ctx = trace.ContextWithRemoteSpanContext(ctx, sent)
+	if !sent.IsSampled() { // nor is this one
+		return tracer.Start(ctx, name, kind)
+	}
+	return tracer.Start(ctx, name, kind, tracing.LinkTo(sent))
 }
 
 // comesLater tells whether a message is not what its sender has just sent.
