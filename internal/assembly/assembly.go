@@ -24,6 +24,7 @@ import (
 	"orderflow/internal/mq/message"
 	"orderflow/internal/parking"
 	"orderflow/internal/server"
+	"orderflow/internal/telemetry"
 )
 
 // Service is the name of a service: that of its program.
@@ -39,12 +40,13 @@ const (
 // that runs several services in one.
 type Host struct {
 	Log   *slog.Logger
+	Sink  *telemetry.LogWriter // where Log ends, if it is there
 	Clock clock.Clock
 }
 
 // OpenDatabase opens the database and measures its connection pool. It does not
 // connect: the service waits for a database that is down.
-func OpenDatabase(c cli.Database, registry *prometheus.Registry) (*database.DB, func(), error) {
+func OpenDatabase(c cli.Database, registry *prometheus.Registry, host Host) (*database.DB, func(), error) {
 	db, err := database.Open(string(c.DatabaseURL))
 	if err != nil {
 		return nil, nil, err
@@ -52,12 +54,16 @@ func OpenDatabase(c cli.Database, registry *prometheus.Registry) (*database.DB, 
 	if err := registry.Register(collectors.NewDBStatsCollector(db.Pool(), "main")); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("measure the connection pool: %w", err), db.Close())
 	}
-	return db, db.Cleanup, nil
+	return db, func() {
+		if err := db.Close(); err != nil {
+			host.Log.Warn("close the database", "error", err)
+		}
+	}, nil
 }
 
-// NewParker makes the store of what could not be handled, which also counts it.
-func NewParker(store *parking.Store, metrics *mq.Metrics) message.Parker {
-	return metrics.CountParked(store)
+// NewParker makes the store of what could not be handled, which also counts and logs it.
+func NewParker(store *parking.Store, metrics *mq.Metrics, host Host) message.Parker {
+	return metrics.CountParked(parking.Logged(store, host.Log))
 }
 
 // NewKeeper makes what looks after parked messages.
@@ -68,12 +74,14 @@ func NewKeeper(store *parking.Store, parker message.Parker, replays parking.Repl
 // NewDeadLetters makes the consumer that parks the dead letters of a group. They are
 // few, and a part of the broker that is not there as a rule.
 func NewDeadLetters(client mq.Client, drain, group string, parker message.Parker) lifecycle.Part {
+	client.Metrics.ExpectParked(group, parking.ReasonDeadLetter)
 	return newDrain(client, drain, mq.DeadLetterTopic(group), parking.DeadLetters(group, parker), parker)
 }
 
 // NewHalfMessages makes the consumer that parks the half messages of a producer group
 // that nobody decided about.
 func NewHalfMessages(client mq.Client, drain, group string, parker message.Parker) lifecycle.Part {
+	client.Metrics.ExpectParked(group, parking.ReasonDiscarded)
 	return newDrain(client, drain, mq.DiscardedTopic, parking.HalfMessages(group, parker), parker)
 }
 

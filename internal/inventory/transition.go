@@ -62,12 +62,14 @@ func (s *Store) transition(ctx context.Context, in incident) (after *Reservation
 	defer func() { tracing.End(span, err) }()
 	in.traceparent = tracing.Traceparent(ctx)
 	for range maxOvertaken {
+		var before Reservation
 		err = s.db.InTx(ctx, func(tx *gorm.DB) error {
 			current, err := lockReservation(tx, in.orderID)
 			if err != nil {
 				return err
 			}
 			span.SetName(decide(in.what, current.Status).action.String())
+			before = current
 			after, err = s.act(tx, in, current)
 			if err != nil {
 				return err
@@ -76,6 +78,7 @@ func (s *Store) transition(ctx context.Context, in incident) (after *Reservation
 		})
 		if err == nil {
 			describe(span, after)
+			s.metrics.countTransition(in, before, after)
 			return after, nil
 		}
 		if !errors.Is(err, errOvertaken) {

@@ -12,7 +12,6 @@ import (
 	"orderflow/internal/inventory"
 	"orderflow/internal/mq"
 	"orderflow/internal/parking"
-	"orderflow/internal/telemetry"
 )
 
 // New puts inventory-srv together. The clean-up closes what was opened, also
@@ -23,16 +22,17 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		wire.FieldsOf(new(Config), "Database", "Broker", "Tracing"),
 		wire.FieldsOf(new(assembly.Host), "Clock"),
 
-		assembly.NewTracer, telemetry.NewRegistry,
+		assembly.NewTracer, assembly.NewRegistry,
 		wire.Bind(new(prometheus.Registerer), new(*prometheus.Registry)),
 
 		assembly.OpenDatabase, newStore, assembly.NewParker,
-		parking.NewStore, assembly.NewKeeper, newReplays,
+		parking.NewStore, parking.NewMetrics, assembly.NewKeeper, newReplays,
 
 		mq.NewMetrics, assembly.NewMQClient, assembly.NewAdmin,
 		newStockEvents, newConsumers, newOrders, newDrains, newKeepTopology,
 
-		newService, newRegister, inventory.NewSweepMetrics, newSweeper,
+		newService, newRegister, inventory.NewMetrics, inventory.NewSweepMetrics, newSweeper,
+		inventory.NewGauges, newPolls, assembly.NewPoller,
 		newPlan, assembly.NewReadiness, assembly.NewServer, newApp,
 	)
 	return nil, nil, nil

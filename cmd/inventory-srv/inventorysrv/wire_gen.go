@@ -12,7 +12,6 @@ import (
 	"orderflow/internal/inventory"
 	"orderflow/internal/mq"
 	"orderflow/internal/parking"
-	"orderflow/internal/telemetry"
 )
 
 // Injectors from wire.go:
@@ -27,9 +26,9 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	if err != nil {
 		return nil, nil, err
 	}
-	registry := telemetry.NewRegistry()
+	registry := assembly.NewRegistry(host)
 	database := c.Database
-	db, cleanup2, err := assembly.OpenDatabase(database, registry)
+	db, cleanup2, err := assembly.OpenDatabase(database, registry, host)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
@@ -42,7 +41,8 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	client := assembly.NewMQClient(service, broker, host, metrics, tracerProvider)
 	producer := newStockEvents(client, names)
 	clock := host.Clock
-	store := newStore(c, db, clock)
+	inventoryMetrics := inventory.NewMetrics(registry)
+	store := newStore(c, db, clock, inventoryMetrics)
 	orderServiceClient, cleanup4, err := newOrders(c, host, tracerProvider)
 	if err != nil {
 		cleanup3()
@@ -51,7 +51,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		return nil, nil, err
 	}
 	parkingStore := parking.NewStore(db, clock)
-	parker := assembly.NewParker(parkingStore, metrics)
+	parker := assembly.NewParker(parkingStore, metrics, host)
 	point, err := newPoint(c)
 	if err != nil {
 		cleanup4()
@@ -66,7 +66,11 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	sweeper := newSweeper(c, inventoryService, sweepMetrics)
 	inventorysrvDrains := newDrains(client, names, parker)
 	task := newKeepTopology(c, host, admin, names)
-	plan := newPlan(c, host, db, names, producer, inventorysrvConsumers, sweeper, inventorysrvDrains, task)
+	gauges := inventory.NewGauges(registry, store)
+	parkingMetrics := parking.NewMetrics(registry, parkingStore)
+	polls := newPolls(gauges, parkingMetrics, metrics, admin, names)
+	poller := assembly.NewPoller(registry, host, polls)
+	plan := newPlan(c, host, db, names, producer, inventorysrvConsumers, sweeper, inventorysrvDrains, task, poller)
 	readiness := assembly.NewReadiness(host, db, admin, names, groups, plan)
 	replays := newReplays(inventoryService, orderServiceClient)
 	keeper := assembly.NewKeeper(parkingStore, parker, replays, host)
@@ -79,7 +83,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		cleanup()
 		return nil, nil, err
 	}
-	app := newApp(server, plan)
+	app := newApp(server, plan, registry)
 	return app, func() {
 		cleanup5()
 		cleanup4()

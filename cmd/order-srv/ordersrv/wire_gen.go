@@ -12,7 +12,6 @@ import (
 	"orderflow/internal/mq"
 	"orderflow/internal/order"
 	"orderflow/internal/parking"
-	"orderflow/internal/telemetry"
 )
 
 // Injectors from wire.go:
@@ -27,9 +26,9 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	if err != nil {
 		return nil, nil, err
 	}
-	registry := telemetry.NewRegistry()
+	registry := assembly.NewRegistry(host)
 	database := c.Database
-	db, cleanup2, err := assembly.OpenDatabase(database, registry)
+	db, cleanup2, err := assembly.OpenDatabase(database, registry, host)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
@@ -40,9 +39,10 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	groups := newGroups(names)
 	clock := host.Clock
 	schedule := newSchedule(c)
-	store := order.NewStore(db, clock, schedule)
-	metrics := mq.NewMetrics(registry)
-	client := assembly.NewMQClient(service, broker, host, metrics, tracerProvider)
+	metrics := order.NewMetrics(registry)
+	store := order.NewStore(db, clock, schedule, metrics)
+	mqMetrics := mq.NewMetrics(registry)
+	client := assembly.NewMQClient(service, broker, host, mqMetrics, tracerProvider)
 	point, err := newPoint(c)
 	if err != nil {
 		cleanup3()
@@ -54,13 +54,16 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	transactionProducer := newTransactions(client, names, listener)
 	producer := newTimers(client, names)
 	parkingStore := parking.NewStore(db, clock)
-	parker := assembly.NewParker(parkingStore, metrics)
-	orderMetrics := order.NewMetrics(registry)
-	orderService := newService(c, host, names, store, transactionProducer, producer, parker, parkingStore, orderMetrics, tracerProvider)
+	parker := assembly.NewParker(parkingStore, mqMetrics, host)
+	orderService := newService(c, host, names, store, transactionProducer, producer, parker, parkingStore, metrics, tracerProvider)
 	consumer := newConsumer(c, client, names, orderService, parker)
 	ordersrvDrains := newDrains(client, names, parker)
 	task := newKeepTopology(c, host, admin, names)
-	plan := newPlan(c, host, db, names, store, orderService, transactionProducer, producer, consumer, ordersrvDrains, task)
+	gauges := order.NewGauges(registry, store)
+	parkingMetrics := parking.NewMetrics(registry, parkingStore)
+	polls := newPolls(gauges, parkingMetrics, mqMetrics, admin, names)
+	poller := assembly.NewPoller(registry, host, polls)
+	plan := newPlan(c, host, db, names, store, orderService, transactionProducer, producer, consumer, ordersrvDrains, task, poller)
 	readiness := assembly.NewReadiness(host, db, admin, names, groups, plan)
 	replays := newReplays(orderService)
 	keeper := assembly.NewKeeper(parkingStore, parker, replays, host)
@@ -72,7 +75,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		cleanup()
 		return nil, nil, err
 	}
-	app := newApp(server, plan)
+	app := newApp(server, plan, registry)
 	return app, func() {
 		cleanup4()
 		cleanup3()

@@ -12,7 +12,6 @@ import (
 	"orderflow/internal/mq"
 	"orderflow/internal/notify"
 	"orderflow/internal/parking"
-	"orderflow/internal/telemetry"
 )
 
 // Injectors from wire.go:
@@ -26,9 +25,9 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	if err != nil {
 		return nil, nil, err
 	}
-	registry := telemetry.NewRegistry()
+	registry := assembly.NewRegistry(host)
 	database := c.Database
-	db, cleanup2, err := assembly.OpenDatabase(database, registry)
+	db, cleanup2, err := assembly.OpenDatabase(database, registry, host)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
@@ -49,7 +48,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		return nil, nil, err
 	}
 	parkingStore := parking.NewStore(db, clock)
-	parker := assembly.NewParker(parkingStore, metrics)
+	parker := assembly.NewParker(parkingStore, metrics, host)
 	notifyMetrics := notify.NewMetrics(registry)
 	point, err := newPoint(c)
 	if err != nil {
@@ -61,7 +60,10 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	}
 	notifyService := newService(c, host, store, sender, parker, notifyMetrics, point)
 	consumer := newConsumer(c, client, names, notifyService, parker)
-	plan := newPlan(c, host, db, store, admin, consumer, client, parker)
+	parkingMetrics := parking.NewMetrics(registry, parkingStore)
+	polls := newPolls(c, parkingMetrics, metrics, admin, names)
+	poller := assembly.NewPoller(registry, host, polls)
+	plan := newPlan(c, host, db, store, admin, consumer, client, parker, poller)
 	readiness := assembly.NewReadiness(host, db, admin, names, groups, plan)
 	replays := newReplays(c, notifyService)
 	keeper := assembly.NewKeeper(parkingStore, parker, replays, host)
@@ -74,7 +76,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		cleanup()
 		return nil, nil, err
 	}
-	app := newApp(server, plan)
+	app := newApp(server, plan, registry)
 	return app, func() {
 		cleanup5()
 		cleanup4()
