@@ -79,7 +79,7 @@ func placer(b *testing.B, nameServer string, names event.Names, tracer trace.Tra
 	b.Cleanup(func() { check(b, db.Close()) })
 	_, err = db.Migrate(b.Context(), migrations.Order())
 	check(b, err)
-	store := order.NewStore(db, clk, order.Schedule{ResendAfter: time.Hour, CloseGrace: time.Hour})
+	store := order.NewStore(db, clk, order.Schedule{ResendAfter: time.Hour, CloseGrace: time.Hour}, nil)
 	client := mq.Client{NameServers: []string{nameServer}, Service: "bench", Logger: log, Tracer: tracer}
 	transactions := mq.NewTransactionProducer(client, names.OrderTransactions, order.NewListener(store, clk, nil, log), names.OrderEvents)
 	timers := mq.NewProducer(client, names.OrderTimers, names.OrderTimeouts)
