@@ -26,6 +26,7 @@ type serve struct {
 	Broker
 	Consumers
 	Process
+	Tracing
 	Log
 }
 
@@ -96,9 +97,13 @@ func TestABadValueIsNamed(t *testing.T) {
 		"--consumer-concurrency": {"0", "1001", "-1", "many"},
 		"--handler-timeout":      {"0s", "999ms", "6m", "10"},
 		"--drain-timeout":        {"0s", "1h"},
-		"--log-level":            {"loud"},
-		"--log-format":           {"xml"},
-		"--crash-point":          {"nowhere=kill", "order.after-db-commit=explode"},
+		"--otlp-endpoint": {
+			"127.0.0.1:4317", "grpc://127.0.0.1:4317", "http://127.0.0.1", "http://:4317", "http://a:0", "http://a:1/v1/traces", "http://me:hush@a:1", "http://a:1?x=y",
+		},
+		"--trace-sample": {"-0.1", "1.1", "NaN", "half"},
+		"--log-level":    {"loud"},
+		"--log-format":   {"xml"},
+		"--crash-point":  {"nowhere=kill", "order.after-db-commit=explode"},
 	}
 	for flag, values := range tests {
 		for _, value := range values {
