@@ -110,7 +110,7 @@ func TestShowsRefuseWhatMakesNoSense(t *testing.T) {
 		"--callers":            Peak{Crowd: with(func(c *Crowd) { c.Callers = 0 }), Orders: 1},
 		"--skus":               Peak{Crowd: with(func(c *Crowd) { c.SKUs = 101 }), Orders: 1},
 		"--chart":              Peak{Crowd: with(func(c *Crowd) { c.Chart = "x.png" }), Orders: 1},
-		"--order-service":      Peak{Crowd: with(func(c *Crowd) { c.OrderService = "a:1" }), Orders: 1},
+		"--order-service":      Peak{Crowd: with(func(c *Crowd) { c.OrderService = []string{"a:1"} }), Orders: 1},
 		"--order-database-url": Peak{Crowd: with(func(c *Crowd) { c.OrderDatabaseURL = "sqlite:x" }), Orders: 1},
 	} {
 		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), name) {
