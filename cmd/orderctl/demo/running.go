@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,32 +44,33 @@ func (c Running) Validate() error {
 
 // Run is the command. The error says which scene failed, or which sum does not hold.
 func (c Running) Run(ctx context.Context, out cli.Output) error {
-	return tell(ctx, &running{command: c}, windows{short: c.PaymentWindow, long: c.LongWindow}, out)
+	r := &running{orders: c.OrderService, inventory: c.InventoryService, wait: c.Wait}
+	return tell(ctx, r, windows{short: c.PaymentWindow, long: c.LongWindow}, out)
 }
 
 // running are services that somebody else has started.
 type running struct {
-	command   Running
-	suspended *replicas.Inventory // nil while they handle messages
+	orders, inventory []string            // the addresses of their replicas
+	wait              time.Duration       // until they are ready
+	suspended         *replicas.Inventory // nil while they handle messages
 }
 
 // Title says where they are.
 func (r *running) Title() string {
 	return fmt.Sprintf("order-srv at %s, inventory-srv at %s",
-		strings.Join(r.command.OrderService, ", "), strings.Join(r.command.InventoryService, ", "))
+		strings.Join(r.orders, ", "), strings.Join(r.inventory, ", "))
 }
 
 // Start waits until they are ready.
 func (r *running) Start(ctx context.Context) (orders, inventory string, err error) {
-	c := r.command
-	wait, cancel := context.WithTimeout(ctx, c.Wait)
+	wait, cancel := context.WithTimeout(ctx, r.wait)
 	defer cancel()
-	for _, address := range append(append([]string{}, c.OrderService...), c.InventoryService...) {
+	for _, address := range slices.Concat(r.orders, r.inventory) {
 		if err := untilReady(wait, address); err != nil {
 			return "", "", err
 		}
 	}
-	return strings.Join(c.OrderService, ","), strings.Join(c.InventoryService, ","), nil
+	return strings.Join(r.orders, ","), strings.Join(r.inventory, ","), nil
 }
 
 // untilReady asks at least once.
@@ -101,7 +103,7 @@ func (r *running) Outage() outage {
 // StopInventory suspends the consumers of all replicas. Should this process die, they
 // resume by themselves.
 func (r *running) StopInventory(ctx context.Context) error {
-	found, err := replicas.Find(ctx, r.command.InventoryService...)
+	found, err := replicas.Find(ctx, r.inventory...)
 	if err != nil {
 		return err
 	}
@@ -112,7 +114,7 @@ func (r *running) StopInventory(ctx context.Context) error {
 
 // StartInventory resumes them.
 func (r *running) StartInventory(ctx context.Context) (address string, err error) {
-	return strings.Join(r.command.InventoryService, ","), r.resume(ctx)
+	return strings.Join(r.inventory, ","), r.resume(ctx)
 }
 
 // Close resumes what is suspended.
