@@ -32,7 +32,8 @@ type Commands struct {
 	Story Story `cmd:"" default:"withargs" help:"Tell the story of an order with everything in this process; nothing else is needed."`
 	Real  Real  `cmd:"" help:"Tell the story with the programs of both services, on a broker and databases that run."`
 
-	Running    Running    `cmd:"" help:"Tell the story with services that run already, be it elsewhere."`
+	Running Running `cmd:"" help:"Tell the story with services that run already, be it elsewhere."`
+
 	Peak       Peak       `cmd:"" help:"Show peak shaving: a burst of orders waits at the broker while inventory goes at its own pace."`
 	Decoupling Decoupling `cmd:"" help:"Show decoupling: orders are taken while inventory handles no messages, and reserved afterwards."`
 }

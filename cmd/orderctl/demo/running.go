@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -44,33 +43,32 @@ func (c Running) Validate() error {
 
 // Run is the command. The error says which scene failed, or which sum does not hold.
 func (c Running) Run(ctx context.Context, out cli.Output) error {
-	r := &running{orders: c.OrderService, inventory: c.InventoryService, wait: c.Wait}
-	return tell(ctx, r, windows{short: c.PaymentWindow, long: c.LongWindow}, out)
+	return tell(ctx, &running{command: c}, windows{short: c.PaymentWindow, long: c.LongWindow}, out)
 }
 
 // running are services that somebody else has started.
 type running struct {
-	orders, inventory []string            // the addresses of their replicas
-	wait              time.Duration       // until they are ready
-	suspended         *replicas.Inventory // nil while they handle messages
+	command   Running
+	suspended *replicas.Inventory // nil while they handle messages
 }
 
 // Title says where they are.
 func (r *running) Title() string {
 	return fmt.Sprintf("order-srv at %s, inventory-srv at %s",
-		strings.Join(r.orders, ", "), strings.Join(r.inventory, ", "))
+		strings.Join(r.command.OrderService, ", "), strings.Join(r.command.InventoryService, ", "))
 }
 
 // Start waits until they are ready.
 func (r *running) Start(ctx context.Context) (orders, inventory string, err error) {
-	wait, cancel := context.WithTimeout(ctx, r.wait)
+	c := r.command
+	wait, cancel := context.WithTimeout(ctx, c.Wait)
 	defer cancel()
-	for _, address := range slices.Concat(r.orders, r.inventory) {
+	for _, address := range append(append([]string{}, c.OrderService...), c.InventoryService...) {
 		if err := untilReady(wait, address); err != nil {
 			return "", "", err
 		}
 	}
-	return strings.Join(r.orders, ","), strings.Join(r.inventory, ","), nil
+	return strings.Join(c.OrderService, ","), strings.Join(c.InventoryService, ","), nil
 }
 
 // untilReady asks at least once.
@@ -103,7 +101,7 @@ func (r *running) Outage() outage {
 // StopInventory suspends the consumers of all replicas. Should this process die, they
 // resume by themselves.
 func (r *running) StopInventory(ctx context.Context) error {
-	found, err := replicas.Find(ctx, r.inventory...)
+	found, err := replicas.Find(ctx, r.command.InventoryService...)
 	if err != nil {
 		return err
 	}
@@ -114,7 +112,7 @@ func (r *running) StopInventory(ctx context.Context) error {
 
 // StartInventory resumes them.
 func (r *running) StartInventory(ctx context.Context) (address string, err error) {
-	return strings.Join(r.inventory, ","), r.resume(ctx)
+	return strings.Join(r.command.InventoryService, ","), r.resume(ctx)
 }
 
 // Close resumes what is suspended.

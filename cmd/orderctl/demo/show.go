@@ -129,8 +129,8 @@ func (c Crowd) enter(ctx context.Context, on services, p plan, story *story) (s 
 		return nil, nil, err
 	}
 	conns := make([]*grpc.ClientConn, 2)
-	for i, addresses := range []string{orders, inventory} {
-		if conns[i], err = connectTo(addresses); err != nil {
+	for i, address := range []string{orders, inventory} {
+		if conns[i], err = connectTo(address); err != nil {
 			return nil, nil, err
 		}
 	}

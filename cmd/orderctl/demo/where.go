@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
@@ -20,7 +19,8 @@ import (
 type services interface {
 	// Title says what they run on.
 	Title() string
-	// Start starts them and returns the addresses of their APIs.
+	// Start starts them and returns the addresses of their APIs, those of several
+	// replicas with commas between them.
 	Start(ctx context.Context) (orders, inventory string, err error)
 	// Close ends what was started.
 	Close(ctx context.Context) error
@@ -45,8 +45,8 @@ func (w Where) Validate() error {
 		if len(w.OrderService) == 0 || len(w.InventoryService) == 0 {
 			return errors.New("--order-service: goes with --inventory-service")
 		}
-		if err := cli.CheckAddresses(slices.Concat(w.OrderService, w.InventoryService)); err != nil {
-			return fmt.Errorf("--order-service and --inventory-service: %w", err)
+		if err := w.at().Validate(); err != nil {
+			return err
 		}
 	}
 	if (w.OrderDatabaseURL == "") != (w.InventoryDatabaseURL == "") {
@@ -58,11 +58,16 @@ func (w Where) Validate() error {
 // running tells whether the services run already.
 func (w Where) running() bool { return len(w.OrderService) > 0 || len(w.InventoryService) > 0 }
 
+// at is where they run.
+func (w Where) at() Running {
+	return Running{OrderService: w.OrderService, InventoryService: w.InventoryService, Wait: sceneTimeout}
+}
+
 // on calls f with the services. window is the payment window of order-srv, and handlers
 // how many messages inventory-srv handles at once, 0 for its default, if they are started.
 func (w Where) on(window time.Duration, handlers int, out cli.Output, f func(services) error) error {
 	if w.running() {
-		return f(&running{orders: w.OrderService, inventory: w.InventoryService})
+		return f(&running{command: w.at()})
 	}
 	return w.in(func(folder string) (err error) {
 		if w.OrderDatabaseURL != "" {
