@@ -14,10 +14,10 @@ export CGO_ENABLED=0 GOFLAGS=-trimpath
 
 # build FOLDER PLATFORM: a clone of its own, as somebody else would have it.
 build() {
-  local clone=$SCRATCH/$1/src
+  local clone=$SCRATCH/src-$1
   [[ -d $clone ]] || git clone -q . "$clone"
-  (cd "$clone" && GOOS=${2%/*} GOARCH=${2#*/} go build -o "$SCRATCH/$1/$2/" "${PROGRAMS[@]}")
-  (cd "$SCRATCH/$1/$2" && sha256sum *)
+  (cd "$clone" && GOOS=${2%/*} GOARCH=${2#*/} go build -o "$SCRATCH/out-$1/$2/" "${PROGRAMS[@]}")
+  (cd "$SCRATCH/out-$1/$2" && sha256sum *)
 }
 
 commit=$(git rev-parse --short=12 HEAD)
@@ -30,7 +30,7 @@ for platform in ${PLATFORMS:-$(go env GOOS)/$(go env GOARCH)}; do
     exit 1
   fi
 done
-for program in "$SCRATCH"/here/*/*/*; do
+for program in "$SCRATCH"/out-here/*/*/*; do
   [[ $(go version -m "$program") == *"vcs.revision=$commit"* ]] || { echo "$program does not know its commit" >&2; exit 1; }
 done
 build here linux/arm64 >/dev/null

@@ -117,7 +117,19 @@ check_images() {
     version=$(docker run --rm --read-only --network none "$image" version)
     [[ $version == *"$commit"* ]] || fail "$image says it is $version, not $commit"
     say "$image: $version, $(size_of "$image") MiB"
+    # The same commit and Go on the host give the same bytes.
+    if [[ $commit && $(bin/"$name" version) == "$version" ]]; then same_bytes "$image" "$name"; fi
   done
+}
+
+# same_bytes IMAGE PROGRAM
+same_bytes() {
+  local container
+  container=$(docker create "$1")
+  docker cp "$container:/$2" "$SCRATCH/$2" >/dev/null
+  docker rm "$container" >/dev/null
+  cmp "$SCRATCH/$2" "bin/$2" || fail "$1 has other bytes than bin/$2"
+  say "$2 has the same bytes as that of make build"
 }
 
 size_of() { docker image inspect -f '{{.Size}}' "$1" | awk '{ printf "%d", $1 / 1048576 }'; }
