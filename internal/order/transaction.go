@@ -43,13 +43,14 @@ type Listener struct {
 	clock clock.Clock
 	crash *crashpoint.Point
 	log   *slog.Logger
+	known *outcomes
 }
 
 var _ message.TransactionListener = (*Listener)(nil)
 
 // NewListener makes a listener over the store.
 func NewListener(store *Store, clk clock.Clock, crash *crashpoint.Point, log *slog.Logger) *Listener {
-	return &Listener{store: store, clock: clk, crash: crash, log: log}
+	return &Listener{store: store, clock: clk, crash: crash, log: log, known: newOutcomes(outcomesKept)}
 }
 
 // ExecuteLocalTransaction commits the barrier row and the effect in one database
@@ -84,6 +85,7 @@ func (l *Listener) ExecuteLocalTransaction(ctx context.Context, m message.Messag
 	switch {
 	case err == nil:
 		l.crash.Hit(crashpoint.OrderAfterCommit)
+		l.known.keep(work.barrier, message.StateCommit, false)
 		return message.StateCommit, nil
 	case errors.Is(err, database.ErrUnknownOutcome):
 		return l.settle(caller, m, work, err)
@@ -131,14 +133,25 @@ func (l *Listener) settle(ctx context.Context, m message.Message, work *localTra
 // CheckLocalTransaction answers what became of a half message, at whichever
 // process the broker asks: the barrier row is the only witness. If there is none
 // it inserts one, so that a local transaction that is still running anywhere must
-// fail: "no row" alone would not mean "rolled back".
+// fail: "no row" alone would not mean "rolled back". What the row said once it says
+// for ever, so it is asked once. Answers are given one after the other: on a machine
+// that is too slow for the broker's interval, each half message would else cost
+// statements with every question, and the questions would come faster than answers.
 func (l *Listener) CheckLocalTransaction(ctx context.Context, m message.Message) message.TransactionState {
 	id := m.Properties[event.PropertyBarrier]
 	if !event.IsOrderID(id) { // barrier ids are UUIDs too
 		l.log.ErrorContext(ctx, "check-back for a half message without a barrier id", "topic", m.Topic, m.LogAttr())
 		return message.StateUnknown
 	}
-	answer, why := l.answer(ctx, id)
+	answer, told := l.known.of(id)
+	if told {
+		return answer
+	}
+	var why error
+	if answer == message.StateUnknown {
+		answer, why = l.answer(ctx, id)
+		l.known.keep(id, answer, true)
+	}
 	if why != nil {
 		l.log.WarnContext(ctx, "check-back cannot be answered yet", m.LogAttr(), "error", why)
 	}
