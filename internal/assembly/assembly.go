@@ -24,6 +24,7 @@ import (
 	"orderflow/internal/mq/message"
 	"orderflow/internal/parking"
 	"orderflow/internal/server"
+	"orderflow/internal/telemetry"
 )
 
 // Service is the name of a service: that of its program.
@@ -39,6 +40,7 @@ const (
 // that runs several services in one.
 type Host struct {
 	Log   *slog.Logger
+	Sink  *telemetry.LogWriter // where Log ends, if it is there
 	Clock clock.Clock
 }
 
@@ -68,12 +70,14 @@ func NewKeeper(store *parking.Store, parker message.Parker, replays parking.Repl
 // NewDeadLetters makes the consumer that parks the dead letters of a group. They are
 // few, and a part of the broker that is not there as a rule.
 func NewDeadLetters(client mq.Client, drain, group string, parker message.Parker) lifecycle.Part {
+	client.Metrics.ExpectParked(group, parking.ReasonDeadLetter)
 	return newDrain(client, drain, mq.DeadLetterTopic(group), parking.DeadLetters(group, parker), parker)
 }
 
 // NewHalfMessages makes the consumer that parks the half messages of a producer group
 // that nobody decided about.
 func NewHalfMessages(client mq.Client, drain, group string, parker message.Parker) lifecycle.Part {
+	client.Metrics.ExpectParked(group, parking.ReasonDiscarded)
 	return newDrain(client, drain, mq.DiscardedTopic, parking.HalfMessages(group, parker), parker)
 }
 

@@ -30,6 +30,16 @@ func (l Log) Logger(w io.Writer) *slog.Logger {
 	return telemetry.NewLogger(w, telemetry.Format(l.LogFormat), level)
 }
 
+// logFlush is how long the last lines may take to be written.
+const logFlush = 2 * time.Second
+
+// Start makes the log of a service: nobody who logs waits for w, see LogWriter. stop
+// writes what is left, and belongs to the end of the program.
+func (l Log) Start(w io.Writer) (log *slog.Logger, sink *telemetry.LogWriter, stop func()) {
+	sink = telemetry.NewLogWriter(w)
+	return l.Logger(sink), sink, func() { _ = sink.Close(logFlush) } // there is nowhere to say that it failed
+}
+
 // Database says where the database is.
 type Database struct {
 	DatabaseURL DatabaseURL `required:"" placeholder:"URL" help:"mysql://USER:PASSWORD@tcp(HOST:PORT)/SCHEMA or sqlite:FILE. Better in the environment, where other users do not see it."`

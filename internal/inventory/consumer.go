@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"errors"
+	"time"
 
 	eventv1 "orderflow/api/proto/event/v1"
 	orderv1 "orderflow/api/proto/order/v1"
@@ -61,7 +62,11 @@ func (s *Service) HandlePaymentTimeouts(ctx context.Context, m message.Message) 
 			}
 			return s.handle(ctx, in)
 		})
-	return errors.Join(err, s.store.noteAbsorbed(ctx, absorbed))
+	if err := errors.Join(err, s.store.noteAbsorbed(ctx, absorbed)); err != nil {
+		return err
+	}
+	s.store.metrics.observeTimer(len(items), s.clock.Now().Sub(time.UnixMilli(dueAt)))
+	return nil
 }
 
 // handle brings the reservation to where the incident leads and tells order-srv.

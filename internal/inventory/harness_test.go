@@ -65,7 +65,7 @@ func newWorld(t *testing.T, db *database.DB) *world {
 	clk := clock.NewManual(time.UnixMilli(1_700_000_000_000).UTC())
 	w := &world{
 		t: t, db: db, clock: clk,
-		store:  inventory.NewStore(db, clk, grace),
+		store:  inventory.NewStore(db, clk, grace, nil),
 		orders: &orderService{clock: clk, known: map[string]*order{}},
 		sent:   &outbox{},
 		parked: parking.NewStore(db, clk),

@@ -17,15 +17,17 @@ import (
 // Store is inventory's database: stock, receipts and reservations. It is safe
 // for concurrent use.
 type Store struct {
-	db    *database.DB
-	clock clock.Clock
-	grace time.Duration // see NewStore
+	db      *database.DB
+	clock   clock.Clock
+	grace   time.Duration // see NewStore
+	metrics *Metrics
 }
 
 // NewStore returns the store on inventory's database. A reservation that is still
 // RESERVED when grace has passed since the end of its payment window is the sweeper's.
-func NewStore(db *database.DB, clk clock.Clock, grace time.Duration) *Store {
-	return &Store{db: db, clock: clk, grace: grace}
+// The metrics may be nil.
+func NewStore(db *database.DB, clk clock.Clock, grace time.Duration, metrics *Metrics) *Store {
+	return &Store{db: db, clock: clk, grace: grace, metrics: metrics}
 }
 
 // Stocks returns the stock of the SKUs in the order asked, read in one

@@ -55,12 +55,14 @@ func (a arrival) with(detail string) arrival {
 func (s *Store) transition(ctx context.Context, in incident) (*Reservation, error) {
 	var err error
 	for range maxOvertaken {
+		var before Reservation
 		var after *Reservation
 		err = s.db.InTx(ctx, func(tx *gorm.DB) error {
 			current, err := lockReservation(tx, in.orderID)
 			if err != nil {
 				return err
 			}
+			before = current
 			after, err = s.act(tx, in, current)
 			if err != nil {
 				return err
@@ -68,6 +70,7 @@ func (s *Store) transition(ctx context.Context, in incident) (*Reservation, erro
 			return s.note(tx, s.entryOf(in, current, after))
 		})
 		if err == nil {
+			s.metrics.countTransition(in, before, after)
 			return after, nil
 		}
 		if !errors.Is(err, errOvertaken) {

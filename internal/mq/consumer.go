@@ -55,6 +55,7 @@ type Consumer struct {
 // are traced, measured and logged, and its panics recovered.
 func NewConsumer(c Client, s Subscription) *Consumer {
 	s = s.withDefaults()
+	c.Metrics.expectDeliveries(s)
 	work, stop := context.WithCancel(context.Background())
 	admin := c.admin()
 	k := &Consumer{

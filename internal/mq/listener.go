@@ -70,7 +70,7 @@ func (l libraryListener) CheckLocalTransaction(msg *primitive.MessageExt) primit
 	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
 	defer cancel()
 	state := l.check(ctx, msg)
-	l.p.client.Metrics.countCheckBack(l.p.group, state)
+	l.p.client.Metrics.countCheckBack(l.p.group, state, time.Since(time.UnixMilli(msg.BornTimestamp)))
 	return libraryState(state)
 }
 

@@ -19,6 +19,10 @@ type Metrics struct {
 	parked     *prometheus.CounterVec
 	dropped    *prometheus.CounterVec
 	conflicts  *prometheus.GaugeVec
+
+	redelivered *prometheus.CounterVec
+	askedAfter  *prometheus.HistogramVec
+	lag         *prometheus.GaugeVec
 }
 
 // NewMetrics registers the metrics with r.
@@ -52,19 +56,95 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "mq_subscription_conflict",
 			Help: "1 if members of the consumer group consume something else than this one.",
 		}, []string{"group", "topic"}),
+		redelivered: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "mq_redeliveries_total", Help: "Deliveries of messages that had been delivered to the group before.",
+		}, []string{"group", "topic"}),
+		askedAfter: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "mq_check_back_age_seconds", Help: "Age of half messages when the broker asked what became of them, by the producer's clock.",
+			Buckets: []float64{1, 2.5, 6, 15, 30, 60, 120, 300, 600, 1800, 3600, 6 * 3600, 24 * 3600},
+		}, []string{"group"}),
+		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "mq_consumer_lag_messages",
+			Help: "Messages of the topic that the group has not acknowledged; topics %RETRY%… hold its redeliveries. Absent: the broker was not to be asked.",
+		}, []string{"group", "topic"}),
 	}
-	r.MustRegister(m.sent, m.half, m.checkBacks, m.handled, m.duration, m.parked, m.dropped, m.conflicts)
+	r.MustRegister(m.sent, m.half, m.checkBacks, m.handled, m.duration, m.parked, m.dropped, m.conflicts,
+		m.redelivered, m.askedAfter, m.lag)
 	return m
 }
+
+// expectHalves makes what a transaction producer counts, so that it is there before the
+// first one, and a rate sees it.
+func (m *Metrics) expectHalves(group string, topics []string) {
+	if m == nil {
+		return
+	}
+	states := []message.TransactionState{message.StateCommit, message.StateRollback, message.StateUnknown}
+	for _, state := range states {
+		m.checkBacks.WithLabelValues(group, state.String())
+		for _, topic := range topics {
+			m.half.WithLabelValues(topic, state.String())
+		}
+	}
+	for _, topic := range topics {
+		m.half.WithLabelValues(topic, notSent)
+	}
+	m.askedAfter.WithLabelValues(group)
+}
+
+// expectSends does that for a producer.
+func (m *Metrics) expectSends(topics []string) {
+	if m == nil {
+		return
+	}
+	for _, topic := range topics {
+		m.sent.WithLabelValues(topic, sentOK)
+		m.sent.WithLabelValues(topic, sentError)
+	}
+}
+
+// expectDeliveries does that for a consumer.
+func (m *Metrics) expectDeliveries(s Subscription) {
+	if m == nil {
+		return
+	}
+	for _, result := range []string{handledOK, handledRetry, handledPermanent} {
+		m.handled.WithLabelValues(s.Group, s.Topic, result)
+	}
+	m.duration.WithLabelValues(s.Group, s.Topic)
+	m.redelivered.WithLabelValues(s.Group, s.Topic)
+	m.conflicts.WithLabelValues(s.Group, s.Topic)
+}
+
+// ExpectParked makes the counter of what is parked for the reasons.
+func (m *Metrics) ExpectParked(group string, reasons ...string) {
+	if m == nil {
+		return
+	}
+	for _, reason := range reasons {
+		m.parked.WithLabelValues(group, reason)
+	}
+}
+
+// The labels of outcomes.
+const (
+	sentOK    = "ok"
+	sentError = "error"
+	notSent   = "not_sent"
+
+	handledOK        = "ok"
+	handledRetry     = "retry"
+	handledPermanent = "permanent"
+)
 
 // countSent counts n messages that were sent together.
 func (m *Metrics) countSent(topic string, n int, err error) {
 	if m == nil {
 		return
 	}
-	outcome := "ok"
+	outcome := sentOK
 	if err != nil {
-		outcome = "error"
+		outcome = sentError
 	}
 	m.sent.WithLabelValues(topic, outcome).Add(float64(n))
 }
@@ -75,18 +155,23 @@ func (m *Metrics) countHalf(topic, outcome string) {
 	}
 }
 
-func (m *Metrics) countCheckBack(group string, answer message.TransactionState) {
+// countCheckBack counts a check-back about a half message of that age.
+func (m *Metrics) countCheckBack(group string, answer message.TransactionState, age time.Duration) {
 	if m != nil {
 		m.checkBacks.WithLabelValues(group, answer.String()).Inc()
+		m.askedAfter.WithLabelValues(group).Observe(max(0, age.Seconds()))
 	}
 }
 
-func (m *Metrics) countHandled(group, topic, result string, took time.Duration) {
+func (m *Metrics) countHandled(group, topic, result string, took time.Duration, attempt int) {
 	if m == nil {
 		return
 	}
 	m.handled.WithLabelValues(group, topic, result).Inc()
 	m.duration.WithLabelValues(group, topic).Observe(took.Seconds())
+	if attempt > 1 {
+		m.redelivered.WithLabelValues(group, topic).Inc()
+	}
 }
 
 func (m *Metrics) countDropped(group, topic string) {

@@ -61,14 +61,14 @@ func Measure(metrics *Metrics, group string) message.Middleware {
 		return func(ctx context.Context, m message.Message) error {
 			begin := time.Now()
 			err := next(ctx, m)
-			result := "ok"
+			result := handledOK
 			switch {
 			case isPermanent(err):
-				result = "permanent"
+				result = handledPermanent
 			case err != nil:
-				result = "retry"
+				result = handledRetry
 			}
-			metrics.countHandled(group, m.Topic, result, time.Since(begin))
+			metrics.countHandled(group, m.Topic, result, time.Since(begin), m.Attempt)
 			return err
 		}
 	}

@@ -166,8 +166,8 @@ func TestNilMetricsCountNothing(t *testing.T) {
 	var m *Metrics
 	m.countSent("topic", 1, nil)
 	m.countHalf("topic", "commit")
-	m.countCheckBack("group", message.StateCommit)
-	m.countHandled("group", "topic", "ok", time.Second)
+	m.countCheckBack("group", message.StateCommit, time.Minute)
+	m.countHandled("group", "topic", "ok", time.Second, 1)
 	m.countDropped("group", "topic")
 	if err := m.CountParked(&fakeParker{}).Park(t.Context(), message.Parked{}); err != nil {
 		t.Error(err)

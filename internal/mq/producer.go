@@ -41,6 +41,7 @@ type Producer struct {
 // send to: Start waits until they exist.
 func NewProducer(c Client, group string, topics ...string) *Producer {
 	admin := c.admin()
+	c.Metrics.expectSends(topics)
 	return &Producer{
 		client: c, group: group, topics: topics, admin: admin, sends: newSending(),
 		delays: newDelayTable(admin.DelayLevels),

@@ -48,6 +48,7 @@ type TransactionProducer struct {
 // NewTransactionProducer makes a transaction producer of the group. The topics
 // are those that it will send half messages to.
 func NewTransactionProducer(c Client, group string, l message.TransactionListener, topics ...string) *TransactionProducer {
+	c.Metrics.expectHalves(group, topics)
 	return &TransactionProducer{
 		client: c, group: group, topics: topics, listener: l,
 		admin: c.admin(), sends: newSending(), checks: newGate(),
@@ -180,7 +181,7 @@ func (p *TransactionProducer) SendInTransaction(ctx context.Context, m message.M
 		end(err)
 		outcome := state.String()
 		if errors.Is(err, message.ErrNotSent) {
-			outcome = "not_sent"
+			outcome = notSent
 		}
 		p.client.Metrics.countHalf(m.Topic, outcome)
 	}()

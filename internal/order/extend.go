@@ -80,6 +80,7 @@ func (s *Service) tryExtend(ctx context.Context, id, requestID string, window ti
 	case found && known.WindowMs != window.Milliseconds():
 		return false, errRequestIDReused()
 	case found:
+		s.metrics.countAbsorbed(absorbedExtend)
 		return true, nil
 	}
 	if err := s.checkOpen(o); err != nil {

@@ -20,8 +20,21 @@ func foundUnconfirmed(o Order) string { return unconfirmed(o.Status.tag()) }
 
 func unconfirmed(lacking event.Tag) string { return string(lacking) + "_unconfirmed" }
 
-// Metrics counts what the sweeper does. A nil *Metrics counts nothing.
+// What has absorbed a repetition.
+const (
+	absorbedCreate = "create"      // the idempotency key of an order
+	absorbedPay    = "pay"         // the id of a payment
+	absorbedExtend = "extend"      // the request id of an extension
+	absorbedStock  = "stock_event" // the version of a reservation
+)
+
+// Metrics counts what happens to orders, and what the sweeper does. A nil *Metrics
+// counts nothing.
 type Metrics struct {
+	moved    *prometheus.CounterVec
+	reserved prometheus.Histogram
+	absorbed *prometheus.CounterVec
+
 	found  *prometheus.CounterVec
 	healed *prometheus.CounterVec
 	failed *prometheus.CounterVec
@@ -31,6 +44,18 @@ type Metrics struct {
 // NewMetrics registers the metrics with r.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{
+		moved: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "order_transitions_total",
+			Help: "Orders that came into a status by this process, by status and reason of a close; one whose COMMIT failed is left out.",
+		}, []string{"to", "reason"}),
+		reserved: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "order_created_to_reserved_seconds", Help: "From the placing of an order to the confirmation of its stock.",
+			Buckets: prometheus.ExponentialBuckets(0.005, 2.5, 14),
+		}),
+		absorbed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "order_duplicates_absorbed_total",
+			Help: "Repetitions that changed nothing, by what was repeated (create, pay, extend, stock_event).",
+		}, []string{"what"}),
 		found: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "order_sweeper_found_total",
 			Help: "Orders that the sweeper found stuck (overdue, created_unconfirmed, paid_unconfirmed, closed_unconfirmed), or not (settled).",
@@ -47,13 +72,39 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 12),
 		}),
 	}
-	r.MustRegister(m.found, m.healed, m.failed, m.rounds)
+	r.MustRegister(m.moved, m.reserved, m.absorbed, m.found, m.healed, m.failed, m.rounds)
+	m.moved.WithLabelValues(Placed.String(), "")
+	for _, t := range Transitions() {
+		m.moved.WithLabelValues(t.To.String(), t.Reason.String())
+	}
+	for _, what := range []string{absorbedCreate, absorbedPay, absorbedExtend, absorbedStock} {
+		m.absorbed.WithLabelValues(what)
+	}
 	for _, what := range []string{foundOverdue, unconfirmed(event.TagCreated), unconfirmed(event.TagPaid), unconfirmed(event.TagClosed)} {
 		m.found.WithLabelValues(what) // there before the first one, so that a rate sees it
 		m.healed.WithLabelValues(what)
 		m.failed.WithLabelValues(what)
 	}
 	return m
+}
+
+// countMoves counts orders that have come into the status that they are in.
+func (m *Metrics) countMoves(orders []Order, now int64) {
+	if m == nil {
+		return
+	}
+	for _, o := range orders {
+		m.moved.WithLabelValues(o.Status.String(), o.CloseReason.String()).Inc()
+		if o.Status == Reserved {
+			m.reserved.Observe(float64(max(0, now-o.CreatedAt)) / 1000)
+		}
+	}
+}
+
+func (m *Metrics) countAbsorbed(what string) {
+	if m != nil {
+		m.absorbed.WithLabelValues(what).Inc()
+	}
 }
 
 func (m *Metrics) countFound(what string) {

@@ -40,6 +40,7 @@ func (s *Service) tryPay(ctx context.Context, p Payment) (Payment, error) {
 		if !recorded.same(p) {
 			return Payment{}, errPaymentIDReused()
 		}
+		s.metrics.countAbsorbed(absorbedPay)
 		return recorded, nil
 	}
 	o, found, err := s.store.find(ctx, p.OrderID)

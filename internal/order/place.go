@@ -78,6 +78,7 @@ func (s *Service) repeated(ctx context.Context, d Draft) (o Order, found bool, e
 	case o.RequestHash != d.hash:
 		return Order{}, true, errKeyReused()
 	}
+	s.metrics.countAbsorbed(absorbedCreate)
 	return o, true, nil
 }
 

@@ -112,6 +112,7 @@ func (s *Service) reject(ctx context.Context, id string, n stockNews) error {
 // What is known, or older than what is known, changes nothing.
 func (s *Service) confirm(ctx context.Context, o Order, n stockNews) error {
 	if !n.isNews(o) {
+		s.metrics.countAbsorbed(absorbedStock)
 		e := receivedIn(n.message, ByInventory).because("version %d changes nothing: %s is known, with version %d",
 			n.event.GetVersion(), o.StockState, o.StockVersion)
 		return s.store.note(ctx, e.of(KindReceived, o.ID))

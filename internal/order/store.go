@@ -27,12 +27,14 @@ type Store struct {
 	clock    clock.Clock
 	schedule Schedule
 	hub      *hub // of those who watch orders
+	metrics  *Metrics
+	suspects suspects // for the gauges
 }
 
 // NewStore makes a store over the order schema. The schedule says when the sweeper
-// has to look at what is written.
-func NewStore(db *database.DB, clk clock.Clock, schedule Schedule) *Store {
-	return &Store{db: db, clock: clk, schedule: schedule, hub: newHub(clk)}
+// has to look at what is written; metrics may be nil.
+func NewStore(db *database.DB, clk clock.Clock, schedule Schedule, metrics *Metrics) *Store {
+	return &Store{db: db, clock: clk, schedule: schedule, hub: newHub(clk), metrics: metrics}
 }
 
 // Tx is a transaction of the store.
@@ -41,19 +43,20 @@ type Tx struct {
 	now      int64 // when the transaction began, in milliseconds
 	schedule Schedule
 	changed  []string // the ids of the orders that it changes
+	moved    []Order  // those that it brings into another status, as they are then
 }
 
-// inTx runs fn in a transaction (see database.DB.InTx), and wakes those who watch
-// the orders that it has changed.
+// inTx runs fn in a transaction (see database.DB.InTx), wakes those who watch the
+// orders that it has changed, and counts those that are in another status now.
 func (s *Store) inTx(ctx context.Context, fn func(tx *Tx) error) error {
-	var changed []string
+	var done *Tx
 	err := s.db.InTx(ctx, func(db *gorm.DB) error {
-		tx := &Tx{db: db, now: s.clock.Now().UnixMilli(), schedule: s.schedule}
-		defer func() { changed = tx.changed }()
-		return fn(tx)
+		done = &Tx{db: db, now: s.clock.Now().UnixMilli(), schedule: s.schedule}
+		return fn(done)
 	})
 	if err == nil {
-		s.hub.changed(changed...)
+		s.hub.changed(done.changed...)
+		s.metrics.countMoves(done.moved, done.now)
 	}
 	return err
 }
@@ -134,6 +137,7 @@ func (tx *Tx) insert(o Order) error {
 	if err := tx.db.Create(&o.Lines).Error; err != nil {
 		return fmt.Errorf("insert order lines: %w", err)
 	}
+	tx.moved = append(tx.moved, o)
 	return nil
 }
 
@@ -192,6 +196,9 @@ func (tx *Tx) save(before, after Order, e Entry, where ...condition) error {
 	}
 	if result.RowsAffected != 1 {
 		return errStale
+	}
+	if after.Status != before.Status {
+		tx.moved = append(tx.moved, after)
 	}
 	return tx.note(e.changed(after))
 }

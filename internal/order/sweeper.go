@@ -64,6 +64,9 @@ func (s *Service) sweepOrder(ctx context.Context, o Order) error {
 			return tx.reschedule(o, s.store.schedule.next(o, now), 0)
 		})
 	default:
+		if o.Status != Placed { // of which the gauges know by themselves
+			s.store.suspects.add(o.ID)
+		}
 		next := now + sweep.Backoff(s.store.schedule.ResendAfter, o.SweepCount+1).Milliseconds()
 		return s.resend(ctx, o, BySweeper, func(tx *Tx) error {
 			return tx.reschedule(o, min(next, s.store.schedule.overdueAt(o)), o.SweepCount+1)

@@ -33,7 +33,7 @@ const (
 // ends. The returned function ends it sooner, and returns when it has ended.
 func (w *world) replica(clk clock.Clock) (*Service, func()) {
 	s := New(Deps{
-		Store: NewStore(w.db, clk, schedule()), Transactions: w.broker, Timers: w.broker, Parker: w.parked,
+		Store: NewStore(w.db, clk, schedule(), nil), Transactions: w.broker, Timers: w.broker, Parker: w.parked,
 		Names: event.NewNames(""), Clock: clk, Log: slog.New(slog.DiscardHandler),
 		Config: Config{PaymentWindow: window, LocalTransactionTimeout: 20 * time.Second, WatchInterval: testInterval, MaxWatches: 10},
 	})

@@ -56,7 +56,7 @@ func each(t *testing.T, body func(t *testing.T, w *world)) {
 
 func newWorld(t testing.TB, db *database.DB) *world {
 	w := &world{t: t, db: db, clock: &hookClock{Manual: clock.NewManual(start)}, parked: &fakeParker{}, faults: injectFaults(t, db)}
-	w.store = NewStore(db, w.clock, schedule())
+	w.store = NewStore(db, w.clock, schedule(), nil)
 	w.broker = &fakeBroker{t: t, listener: w.listener()}
 	w.service = w.another()
 	return w
@@ -65,13 +65,13 @@ func newWorld(t testing.TB, db *database.DB) *world {
 // listener makes one more listener over the same database: another process, or
 // the same one after a restart.
 func (w *world) listener() *Listener {
-	return NewListener(NewStore(w.db, w.clock, schedule()), w.clock, nil, slog.New(slog.DiscardHandler))
+	return NewListener(NewStore(w.db, w.clock, schedule(), nil), w.clock, nil, slog.New(slog.DiscardHandler))
 }
 
 // another makes one more service over the same database and broker.
 func (w *world) another() *Service {
 	return New(Deps{
-		Store: NewStore(w.db, w.clock, schedule()), Transactions: w.broker, Timers: w.broker, Parker: w.parked,
+		Store: NewStore(w.db, w.clock, schedule(), nil), Transactions: w.broker, Timers: w.broker, Parker: w.parked,
 		Names: event.NewNames(""), Clock: w.clock, Log: slog.New(slog.DiscardHandler),
 		Config: Config{PaymentWindow: window, LocalTransactionTimeout: 20 * time.Second},
 	})

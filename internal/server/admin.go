@@ -3,6 +3,8 @@ package server
 import (
 	"fmt"
 	"net/http"
+	"net/http/pprof"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -10,8 +12,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// newAdmin serves what operators and orchestrators ask. It has no secrets, but
-// listens on loopback unless it is told otherwise.
+// newAdmin serves what operators and orchestrators ask, and nobody else: profiles slow
+// a process down, and tell about its inside. So it listens on loopback unless it is
+// told otherwise.
 func newAdmin(s *Server, metrics prometheus.Gatherer) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -19,6 +22,12 @@ func newAdmin(s *Server, metrics prometheus.Gatherer) *http.Server {
 	})
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	// Not /debug/pprof/cmdline: the command line may have the database's password.
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/build", build)
 	return &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
 }
 
@@ -34,6 +43,16 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	default:
 		answer(w, http.StatusOK, "ready")
 	}
+}
+
+// build says what the process was built from.
+func build(w http.ResponseWriter, _ *http.Request) {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		answer(w, http.StatusNotFound, "this program does not know what it was built from")
+		return
+	}
+	answer(w, http.StatusOK, info.String())
 }
 
 func answer(w http.ResponseWriter, code int, text string) {

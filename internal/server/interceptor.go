@@ -5,9 +5,10 @@ import (
 	"errors"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -21,25 +22,26 @@ const deadlineShare = 0.9
 
 // interceptor is what every call passes.
 type interceptor struct {
-	log     *slog.Logger
-	seconds *prometheus.HistogramVec
-	limit   time.Duration   // longest time of a unary call
-	ending  context.Context // ends the streams when the server drains
+	log    *slog.Logger
+	limit  time.Duration   // longest time of a unary call
+	ending context.Context // ends the streams when the server drains
 }
 
-func newInterceptor(cfg Config, deps Deps, ending context.Context) (*interceptor, error) {
-	i := &interceptor{log: deps.Log, limit: cfg.MaxCallDuration, ending: ending}
-	i.seconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name:    "rpc_duration_seconds",
-		Help:    "Duration of gRPC calls by method and status code.",
-		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
-	}, []string{"method", "code"})
-	return i, deps.Registry.Register(i.seconds)
+func newInterceptor(cfg Config, deps Deps, ending context.Context) *interceptor {
+	return &interceptor{log: deps.Log, limit: cfg.MaxCallDuration, ending: ending}
+}
+
+// newCallMetrics makes the metrics of calls, under the names that the field has for
+// them: grpc_server_handled_total and others.
+func newCallMetrics() *grpcprom.ServerMetrics {
+	return grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram(grpcprom.WithHistogramBuckets(
+		[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+	)))
 }
 
 // unary is the interceptor of all calls of both services.
 func (i *interceptor) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
-	err = i.guard(ctx, info.FullMethod, func() error {
+	err = i.guard(ctx, call{method: info.FullMethod, orders: ordersOf(req)}, func() error {
 		limited, cancel := context.WithTimeout(ctx, i.timeFor(ctx))
 		defer cancel()
 		var failure error
@@ -55,7 +57,7 @@ func (i *interceptor) unary(ctx context.Context, req any, info *grpc.UnaryServer
 // stream is the interceptor of what watches. It has no time limit, but ends when
 // the server drains.
 func (i *interceptor) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	return i.guard(ss.Context(), info.FullMethod, func() error {
+	return i.guard(ss.Context(), call{method: info.FullMethod}, func() error {
 		ctx, cancel := context.WithCancelCause(ss.Context())
 		defer cancel(nil)
 		defer context.AfterFunc(i.ending, func() { cancel(errDraining) })()
@@ -89,22 +91,56 @@ type endingStream struct {
 // Context is the stream's context.
 func (s endingStream) Context() context.Context { return s.ctx }
 
-// guard runs a call, recovers its panic, counts and logs it, and shows the client
-// only what it may see of an error.
-func (i *interceptor) guard(ctx context.Context, method string, call func() error) (visible error) {
+// guard runs a call, recovers its panic, logs it, and shows the client only what it
+// may see of an error. It is counted outside, by that.
+func (i *interceptor) guard(ctx context.Context, c call, run func() error) (visible error) {
 	began := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
-			i.log.ErrorContext(ctx, "call panicked", "method", method, "panic", p, "stack", string(debug.Stack()))
+			i.log.LogAttrs(ctx, slog.LevelError, "call panicked", append(c.attrs(),
+				slog.Any("panic", p), slog.String("stack", string(debug.Stack())))...)
 			visible = apierror.Status(errPanicked).Err()
-			i.seconds.WithLabelValues(method, codes.Internal.String()).Observe(time.Since(began).Seconds())
 		}
 	}()
-	err := call()
+	err := run()
 	st := apierror.Status(err)
-	i.seconds.WithLabelValues(method, st.Code().String()).Observe(time.Since(began).Seconds())
-	i.logCall(ctx, method, st, err, time.Since(began))
+	i.logCall(ctx, c, st, err, time.Since(began))
 	return st.Err()
+}
+
+// call is what the log says of a call, however it ends.
+type call struct {
+	method string
+	orders []string // the orders that it names
+}
+
+func (c call) attrs() []slog.Attr {
+	attrs := []slog.Attr{slog.String("method", c.method)}
+	switch len(c.orders) {
+	case 0:
+	case 1:
+		attrs = append(attrs, slog.String("order_id", c.orders[0]))
+	default:
+		attrs = append(attrs, slog.Any("order_id", c.orders))
+	}
+	return attrs
+}
+
+// ordersOf are the orders that a request names, as far as they may be ids: what a
+// client sends can be of any length.
+func ordersOf(req any) []string {
+	const longest, most = 64, 64
+	var ids []string
+	switch r := req.(type) {
+	case interface{ GetOrderId() string }:
+		ids = []string{r.GetOrderId()}
+	case interface{ GetOrderIds() []string }:
+		ids = r.GetOrderIds()
+	}
+	if len(ids) > most || slices.ContainsFunc(ids, func(id string) bool { return id == "" || len(id) > longest }) {
+		return nil
+	}
+	return ids
 }
 
 // errPanicked has no text of its own for the client: Status makes it Internal.
@@ -133,7 +169,7 @@ func inTime(ctx context.Context, err error) error {
 // logCall writes one line per call. A call that went well is only worth a line
 // when somebody looks for it: at 10,000 calls a second the line costs more than
 // the call.
-func (i *interceptor) logCall(ctx context.Context, method string, st *status.Status, err error, took time.Duration) {
+func (i *interceptor) logCall(ctx context.Context, c call, st *status.Status, err error, took time.Duration) {
 	level := levelOf(st.Code())
 	if errors.Is(err, errDraining) { // once per stream and stop, and nobody's fault
 		level = slog.LevelDebug
@@ -141,9 +177,7 @@ func (i *interceptor) logCall(ctx context.Context, method string, st *status.Sta
 	if !i.log.Enabled(ctx, level) {
 		return
 	}
-	attrs := []slog.Attr{
-		slog.String("method", method), slog.String("code", st.Code().String()), slog.Duration("took", took),
-	}
+	attrs := append(c.attrs(), slog.String("code", st.Code().String()), slog.Duration("took", took))
 	if err != nil {
 		attrs = append(attrs, slog.Any("error", err)) // the whole chain; the client sees st only
 	}

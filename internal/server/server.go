@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"go.opentelemetry.io/otel/propagation"
@@ -25,7 +26,7 @@ import (
 // Config says where to listen and what bounds to keep.
 type Config struct {
 	Listen      string // address of gRPC; port 0 takes a free one
-	AdminListen string // address of /healthz, /readyz and /metrics; port 0 takes a free one
+	AdminListen string // address of /healthz, /readyz, /metrics and /debug; port 0 takes a free one
 
 	// MaxCallDuration bounds a unary call; 0 means 5 seconds.
 	MaxCallDuration time.Duration
@@ -94,8 +95,8 @@ func New(ctx context.Context, cfg Config, deps Deps, register func(grpc.ServiceR
 	// What the server does ends with Stop, in an order of its own, not with ctx.
 	ending, endStreams := context.WithCancel(context.WithoutCancel(ctx))
 	polls, endPolls := context.WithCancel(context.WithoutCancel(ctx))
-	calls, err := newInterceptor(cfg, deps, ending)
-	if err != nil {
+	metrics := newCallMetrics()
+	if err := deps.Registry.Register(metrics); err != nil {
 		endStreams()
 		endPolls()
 		return nil, fmt.Errorf("register metrics: %w", err)
@@ -103,7 +104,7 @@ func New(ctx context.Context, cfg Config, deps Deps, register func(grpc.ServiceR
 	s := &Server{
 		log: deps.Log, readiness: deps.Readiness,
 		endStreams: endStreams, polls: polls, endPolls: endPolls,
-		health: health.NewServer(), grpc: newGRPC(calls, deps.Tracer),
+		health: health.NewServer(), grpc: newGRPC(newInterceptor(cfg, deps, ending), metrics, deps.Tracer),
 		abandoned: make(chan struct{}), stopGrace: stopGrace,
 	}
 	register(s.grpc)
@@ -114,6 +115,7 @@ func New(ctx context.Context, cfg Config, deps Deps, register func(grpc.ServiceR
 	s.setServing(false)
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
+	metrics.InitializeMetrics(s.grpc) // each method is there before its first call, so that a rate sees it
 	s.admin = newAdmin(s, deps.Registry)
 	s.readiness.changed = s.setServing
 	if err := s.listen(ctx, cfg); err != nil {
@@ -124,14 +126,14 @@ func New(ctx context.Context, cfg Config, deps Deps, register func(grpc.ServiceR
 	return s, nil
 }
 
-func newGRPC(calls *interceptor, tracer trace.TracerProvider) *grpc.Server {
+func newGRPC(calls *interceptor, metrics *grpcprom.ServerMetrics, tracer trace.TracerProvider) *grpc.Server {
 	return grpc.NewServer(
 		grpc.StatsHandler(otelgrpc.NewServerHandler(
 			otelgrpc.WithTracerProvider(tracer),
 			otelgrpc.WithPropagators(propagation.TraceContext{}),
 		)),
-		grpc.UnaryInterceptor(calls.unary),
-		grpc.StreamInterceptor(calls.stream),
+		grpc.ChainUnaryInterceptor(metrics.UnaryServerInterceptor(), calls.unary),
+		grpc.ChainStreamInterceptor(metrics.StreamServerInterceptor(), calls.stream),
 		grpc.MaxRecvMsgSize(maxMessageSize),
 		grpc.MaxSendMsgSize(maxAnswerSize),
 		grpc.MaxConcurrentStreams(maxConcurrentStreams),

@@ -426,7 +426,7 @@ func TestMetricsCountCalls(t *testing.T) {
 	if err := r.get(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	const want = `rpc_duration_seconds_count{code="OK",method="/order.v1.OrderService/GetOrder"} 1`
+	const want = `grpc_server_handled_total{grpc_code="OK",grpc_method="GetOrder",grpc_service="order.v1.OrderService",grpc_type="unary"} 1`
 	if _, body := r.admin(t, "/metrics"); !strings.Contains(body, want) {
 		t.Errorf("metrics lack %s:\n%s", want, body)
 	}

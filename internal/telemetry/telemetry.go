@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	"orderflow/internal/version"
 )
 
 // Format is how a log line is written.
@@ -69,12 +71,21 @@ func NewTracer() trace.TracerProvider {
 }
 
 // NewRegistry returns a registry with the metrics of the Go runtime and of the
-// process.
-func NewRegistry() *prometheus.Registry {
+// process, its build, and the lines that its log has dropped; sink may be nil.
+func NewRegistry(sink *LogWriter) *prometheus.Registry {
 	registry := prometheus.NewRegistry()
+	number, commit := version.Parts()
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "orderflow_build_info", Help: "1; its labels say which build is running.",
+	}, []string{"version", "commit"})
+	build.WithLabelValues(number, commit).Set(1)
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		build,
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "log_lines_dropped_total", Help: "Lines of the log that were dropped, because their sink was slow or failed.",
+		}, func() float64 { return float64(sink.Dropped()) }),
 	)
 	return registry
 }

@@ -51,7 +51,7 @@ func TestTracerKeepsTheCallersTraceAndDecision(t *testing.T) {
 }
 
 func TestRegistryHasTheRuntime(t *testing.T) {
-	families, err := NewRegistry().Gather()
+	families, err := NewRegistry(nil).Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,8 +3,10 @@ package inventorysrv
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -26,13 +28,15 @@ import (
 	"orderflow/internal/mq/message"
 	"orderflow/internal/parking"
 	"orderflow/internal/server"
+	"orderflow/internal/telemetry"
 	"orderflow/migrations"
 )
 
 // App is inventory-srv: put together, listening, not yet running.
 type App struct {
-	server *server.Server
-	plan   *lifecycle.Plan
+	server   *server.Server
+	plan     *lifecycle.Plan
+	registry *prometheus.Registry
 }
 
 // Run runs the service until ctx ends, and drains it.
@@ -44,7 +48,12 @@ func (a *App) Addr() string { return a.server.Addr() }
 // AdminAddr is where /healthz, /readyz and /metrics listen.
 func (a *App) AdminAddr() string { return a.server.AdminAddr() }
 
-func newApp(srv *server.Server, plan *lifecycle.Plan) *App { return &App{server: srv, plan: plan} }
+// Registry is what /metrics shows.
+func (a *App) Registry() *prometheus.Registry { return a.registry }
+
+func newApp(srv *server.Server, plan *lifecycle.Plan, registry *prometheus.Registry) *App {
+	return &App{server: srv, plan: plan, registry: registry}
+}
 
 func newName() assembly.Service { return assembly.InventoryService }
 
@@ -82,8 +91,8 @@ func newOrders(c Config, host assembly.Host, tracer trace.TracerProvider) (order
 	}, nil
 }
 
-func newStore(c Config, db *database.DB, clk clock.Clock) *inventory.Store {
-	return inventory.NewStore(db, clk, c.SweepGrace)
+func newStore(c Config, db *database.DB, clk clock.Clock, metrics *inventory.Metrics) *inventory.Store {
+	return inventory.NewStore(db, clk, c.SweepGrace, metrics)
 }
 
 // newStockEvents makes the producer of what happened to reservations.
@@ -158,9 +167,22 @@ func newKeepTopology(c Config, host assembly.Host, admin *mq.Admin, names event.
 	return assembly.KeepTopology(admin, names, assembly.Queues(c.TopicQueues), assembly.KeepInterval, host.Log)
 }
 
+// newPolls are the metrics that the database and the broker have to be asked for.
+func newPolls(gauges *inventory.Gauges, parked *parking.Metrics, metrics *mq.Metrics, admin *mq.Admin, n event.Names) assembly.Polls {
+	backlogs := slices.Concat(
+		mq.BacklogsOf(n.InventoryOrderEvents, n.OrderEvents), mq.BacklogsOf(n.InventoryOrderTimeouts, n.OrderTimeouts),
+		[]mq.Backlog{
+			assembly.DrainOf(n.DrainInventoryOrderEvents, n.InventoryOrderEvents),
+			assembly.DrainOf(n.DrainInventoryOrderTimeouts, n.InventoryOrderTimeouts),
+		})
+	return assembly.Polls{
+		{Name: "stock", Ask: gauges.Poll}, assembly.PollParked(parked), assembly.PollLag(admin, metrics, backlogs...),
+	}
+}
+
 func newPlan(
 	c Config, host assembly.Host, db *database.DB, names event.Names, stockEvents *mq.Producer, both consumers,
-	sweeper *inventory.Sweeper, drains drains, keep lifecycle.Task,
+	sweeper *inventory.Sweeper, drains drains, keep lifecycle.Task, poller *telemetry.Poller,
 ) *lifecycle.Plan {
 	return &lifecycle.Plan{
 		Log: host.Log, DrainTimeout: c.DrainTimeout,
@@ -171,7 +193,7 @@ func newPlan(
 			{Name: "consumer " + names.InventoryOrderTimeouts, Client: both.orderTimeouts},
 		},
 		Background: drains,
-		Tasks:      []lifecycle.Task{sweeping(c, host.Clock, stockEvents, sweeper), keep},
+		Tasks:      []lifecycle.Task{sweeping(c, host.Clock, stockEvents, sweeper), keep, poller.Run},
 	}
 }
 

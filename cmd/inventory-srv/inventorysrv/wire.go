@@ -23,16 +23,17 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		wire.FieldsOf(new(Config), "Database", "Broker"),
 		wire.FieldsOf(new(assembly.Host), "Clock"),
 
-		telemetry.NewTracer, telemetry.NewRegistry,
+		telemetry.NewTracer, assembly.NewRegistry,
 		wire.Bind(new(prometheus.Registerer), new(*prometheus.Registry)),
 
 		assembly.OpenDatabase, newStore, assembly.NewParker,
-		parking.NewStore, assembly.NewKeeper, newReplays,
+		parking.NewStore, parking.NewMetrics, assembly.NewKeeper, newReplays,
 
 		mq.NewMetrics, assembly.NewMQClient, assembly.NewAdmin,
 		newStockEvents, newConsumers, newOrders, newDrains, newKeepTopology,
 
-		newService, newRegister, inventory.NewSweepMetrics, newSweeper,
+		newService, newRegister, inventory.NewMetrics, inventory.NewSweepMetrics, newSweeper,
+		inventory.NewGauges, newPolls, assembly.NewPoller,
 		newPlan, assembly.NewReadiness, assembly.NewServer, newApp,
 	)
 	return nil, nil, nil

@@ -22,7 +22,7 @@ import (
 func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error) {
 	config := newServerConfig(c)
 	tracerProvider := telemetry.NewTracer()
-	registry := telemetry.NewRegistry()
+	registry := assembly.NewRegistry(host)
 	database := c.Database
 	db, cleanup, err := assembly.OpenDatabase(database, registry)
 	if err != nil {
@@ -37,7 +37,8 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	client := assembly.NewMQClient(service, broker, host, metrics, tracerProvider)
 	producer := newStockEvents(client, names)
 	clock := host.Clock
-	store := newStore(c, db, clock)
+	inventoryMetrics := inventory.NewMetrics(registry)
+	store := newStore(c, db, clock, inventoryMetrics)
 	orderServiceClient, cleanup3, err := newOrders(c, host, tracerProvider)
 	if err != nil {
 		cleanup2()
@@ -59,7 +60,11 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	sweeper := newSweeper(c, inventoryService, sweepMetrics)
 	inventorysrvDrains := newDrains(client, names, parker)
 	task := newKeepTopology(c, host, admin, names)
-	plan := newPlan(c, host, db, names, producer, inventorysrvConsumers, sweeper, inventorysrvDrains, task)
+	gauges := inventory.NewGauges(registry, store)
+	parkingMetrics := parking.NewMetrics(registry, parkingStore)
+	polls := newPolls(gauges, parkingMetrics, metrics, admin, names)
+	poller := assembly.NewPoller(registry, host, polls)
+	plan := newPlan(c, host, db, names, producer, inventorysrvConsumers, sweeper, inventorysrvDrains, task, poller)
 	readiness := assembly.NewReadiness(host, db, admin, names, groups, plan)
 	replays := newReplays(inventoryService, orderServiceClient)
 	keeper := assembly.NewKeeper(parkingStore, parker, replays, host)
@@ -71,7 +76,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		cleanup()
 		return nil, nil, err
 	}
-	app := newApp(server, plan)
+	app := newApp(server, plan, registry)
 	return app, func() {
 		cleanup4()
 		cleanup3()

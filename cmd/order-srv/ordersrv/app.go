@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
 	orderv1 "orderflow/api/proto/order/v1"
@@ -18,13 +19,15 @@ import (
 	"orderflow/internal/order"
 	"orderflow/internal/parking"
 	"orderflow/internal/server"
+	"orderflow/internal/telemetry"
 	"orderflow/migrations"
 )
 
 // App is order-srv: put together, listening, not yet running.
 type App struct {
-	server *server.Server
-	plan   *lifecycle.Plan
+	server   *server.Server
+	plan     *lifecycle.Plan
+	registry *prometheus.Registry
 }
 
 // Run runs the service until ctx ends, and drains it.
@@ -36,7 +39,12 @@ func (a *App) Addr() string { return a.server.Addr() }
 // AdminAddr is where /healthz, /readyz and /metrics listen.
 func (a *App) AdminAddr() string { return a.server.AdminAddr() }
 
-func newApp(srv *server.Server, plan *lifecycle.Plan) *App { return &App{server: srv, plan: plan} }
+// Registry is what /metrics shows.
+func (a *App) Registry() *prometheus.Registry { return a.registry }
+
+func newApp(srv *server.Server, plan *lifecycle.Plan, registry *prometheus.Registry) *App {
+	return &App{server: srv, plan: plan, registry: registry}
+}
 
 func newName() assembly.Service { return assembly.OrderService }
 
@@ -103,9 +111,19 @@ func newKeepTopology(c Config, host assembly.Host, admin *mq.Admin, names event.
 	return assembly.KeepTopology(admin, names, assembly.Queues(c.TopicQueues), assembly.KeepInterval, host.Log)
 }
 
+// newPolls are the metrics that the database and the broker have to be asked for.
+func newPolls(gauges *order.Gauges, parked *parking.Metrics, metrics *mq.Metrics, admin *mq.Admin, n event.Names) assembly.Polls {
+	backlogs := append(mq.BacklogsOf(n.OrderStockEvents, n.StockEvents),
+		assembly.DrainOf(n.DrainOrderStockEvents, n.OrderStockEvents), assembly.DrainOfHalfMessages(n.DrainHalfMessages))
+	return assembly.Polls{
+		{Name: "orders", Ask: gauges.Poll}, assembly.PollParked(parked), assembly.PollLag(admin, metrics, backlogs...),
+	}
+}
+
 func newPlan(
 	c Config, host assembly.Host, db *database.DB, names event.Names, store *order.Store, service *order.Service,
 	transactions *mq.TransactionProducer, timers *mq.Producer, consumer *mq.Consumer, drains drains, keep lifecycle.Task,
+	poller *telemetry.Poller,
 ) *lifecycle.Plan {
 	return &lifecycle.Plan{
 		Log: host.Log, DrainTimeout: c.DrainTimeout,
@@ -118,7 +136,7 @@ func newPlan(
 		Consumers:  []lifecycle.Part{{Name: "consumer " + names.OrderStockEvents, Client: consumer}},
 		Background: drains,
 		Tasks: []lifecycle.Task{
-			keep,
+			keep, poller.Run,
 			func(ctx context.Context) {
 				store.PurgeBarriers(ctx, func(err error) { host.Log.Warn("old barriers were not purged", "error", err) })
 			},

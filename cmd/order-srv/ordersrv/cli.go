@@ -35,11 +35,13 @@ type Serve struct{ Config }
 
 // Run is the command.
 func (s Serve) Run(ctx context.Context, out cli.Output) error {
-	log := s.Logger(out.Stderr).With("service", assembly.OrderService)
+	log, sink, stop := s.Start(out.Stderr)
+	defer stop()
+	log = log.With("service", assembly.OrderService)
 	mq.UseLogger(log)
 	log.Info("starting", "version", version.String(), "database", s.DatabaseURL,
 		"name_servers", s.NameServers, "topic_prefix", s.TopicPrefix)
-	app, cleanup, err := New(ctx, s.Config, assembly.Host{Log: log, Clock: clock.System{}})
+	app, cleanup, err := New(ctx, s.Config, assembly.Host{Log: log, Sink: sink, Clock: clock.System{}})
 	if err != nil {
 		return err
 	}

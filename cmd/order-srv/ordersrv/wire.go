@@ -23,16 +23,16 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		wire.FieldsOf(new(Config), "Database", "Broker"),
 		wire.FieldsOf(new(assembly.Host), "Clock"),
 
-		telemetry.NewTracer, telemetry.NewRegistry,
+		telemetry.NewTracer, assembly.NewRegistry,
 		wire.Bind(new(prometheus.Registerer), new(*prometheus.Registry)),
 
 		assembly.OpenDatabase, order.NewStore, assembly.NewParker,
-		parking.NewStore, assembly.NewKeeper, newReplays,
+		parking.NewStore, parking.NewMetrics, assembly.NewKeeper, newReplays,
 
 		mq.NewMetrics, assembly.NewMQClient, assembly.NewAdmin,
 		newListener, newTransactions, newTimers, newConsumer, newDrains, newKeepTopology,
 
-		order.NewMetrics, newService, newRegister,
+		order.NewMetrics, order.NewGauges, newPolls, assembly.NewPoller, newService, newRegister,
 		newPlan, assembly.NewReadiness, assembly.NewServer, newApp,
 	)
 	return nil, nil, nil

@@ -22,7 +22,7 @@ import (
 func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error) {
 	config := newServerConfig(c)
 	tracerProvider := telemetry.NewTracer()
-	registry := telemetry.NewRegistry()
+	registry := assembly.NewRegistry(host)
 	database := c.Database
 	db, cleanup, err := assembly.OpenDatabase(database, registry)
 	if err != nil {
@@ -34,10 +34,11 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	groups := newGroups(names)
 	clock := host.Clock
 	schedule := newSchedule(c)
-	store := order.NewStore(db, clock, schedule)
+	metrics := order.NewMetrics(registry)
+	store := order.NewStore(db, clock, schedule, metrics)
 	service := newName()
-	metrics := mq.NewMetrics(registry)
-	client := assembly.NewMQClient(service, broker, host, metrics, tracerProvider)
+	mqMetrics := mq.NewMetrics(registry)
+	client := assembly.NewMQClient(service, broker, host, mqMetrics, tracerProvider)
 	point, err := newPoint(c)
 	if err != nil {
 		cleanup2()
@@ -48,13 +49,16 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	transactionProducer := newTransactions(client, names, listener)
 	producer := newTimers(client, names)
 	parkingStore := parking.NewStore(db, clock)
-	parker := assembly.NewParker(parkingStore, metrics)
-	orderMetrics := order.NewMetrics(registry)
-	orderService := newService(c, host, names, store, transactionProducer, producer, parker, parkingStore, orderMetrics)
+	parker := assembly.NewParker(parkingStore, mqMetrics)
+	orderService := newService(c, host, names, store, transactionProducer, producer, parker, parkingStore, metrics)
 	consumer := newConsumer(c, client, names, orderService, parker)
 	ordersrvDrains := newDrains(client, names, parker)
 	task := newKeepTopology(c, host, admin, names)
-	plan := newPlan(c, host, db, names, store, orderService, transactionProducer, producer, consumer, ordersrvDrains, task)
+	gauges := order.NewGauges(registry, store)
+	parkingMetrics := parking.NewMetrics(registry, parkingStore)
+	polls := newPolls(gauges, parkingMetrics, mqMetrics, admin, names)
+	poller := assembly.NewPoller(registry, host, polls)
+	plan := newPlan(c, host, db, names, store, orderService, transactionProducer, producer, consumer, ordersrvDrains, task, poller)
 	readiness := assembly.NewReadiness(host, db, admin, names, groups, plan)
 	replays := newReplays(orderService)
 	keeper := assembly.NewKeeper(parkingStore, parker, replays, host)
@@ -65,7 +69,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		cleanup()
 		return nil, nil, err
 	}
-	app := newApp(server, plan)
+	app := newApp(server, plan, registry)
 	return app, func() {
 		cleanup3()
 		cleanup2()

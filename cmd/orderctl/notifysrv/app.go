@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
 	parkedv1 "orderflow/api/proto/parked/v1"
@@ -20,6 +21,7 @@ import (
 	"orderflow/internal/notify"
 	"orderflow/internal/parking"
 	"orderflow/internal/server"
+	"orderflow/internal/telemetry"
 	"orderflow/migrations"
 )
 
@@ -28,8 +30,9 @@ const Name assembly.Service = "notify"
 
 // App is the notifier: put together, listening, not yet running.
 type App struct {
-	server *server.Server
-	plan   *lifecycle.Plan
+	server   *server.Server
+	plan     *lifecycle.Plan
+	registry *prometheus.Registry
 }
 
 // Run runs the notifier until ctx ends, and drains it.
@@ -41,7 +44,12 @@ func (a *App) Addr() string { return a.server.Addr() }
 // AdminAddr is where /healthz, /readyz and /metrics listen.
 func (a *App) AdminAddr() string { return a.server.AdminAddr() }
 
-func newApp(srv *server.Server, plan *lifecycle.Plan) *App { return &App{server: srv, plan: plan} }
+// Registry is what /metrics shows.
+func (a *App) Registry() *prometheus.Registry { return a.registry }
+
+func newApp(srv *server.Server, plan *lifecycle.Plan, registry *prometheus.Registry) *App {
+	return &App{server: srv, plan: plan, registry: registry}
+}
 
 func newName() assembly.Service { return Name }
 
@@ -99,11 +107,18 @@ func newConsumer(c Config, client mq.Client, n event.Names, s *notify.Service, p
 	})
 }
 
+// newPolls are the metrics that the database and the broker have to be asked for.
+func newPolls(c Config, parked *parking.Metrics, metrics *mq.Metrics, admin *mq.Admin, n event.Names) assembly.Polls {
+	group := notify.Group(c.TopicPrefix)
+	backlogs := append(mq.BacklogsOf(group, n.OrderEvents), assembly.DrainOf(drainGroup(c), group))
+	return assembly.Polls{assembly.PollParked(parked), assembly.PollLag(admin, metrics, backlogs...)}
+}
+
 // newPlan brings the notifier what it needs before it starts, its tables and its group: as
 // an example it shall be one command. The consumer waits for the group.
 func newPlan(
 	c Config, host assembly.Host, db *database.DB, store *notify.Store, admin *mq.Admin, consumer *mq.Consumer,
-	client mq.Client, parked message.Parker,
+	client mq.Client, parked message.Parker, poller *telemetry.Poller,
 ) *lifecycle.Plan {
 	group, drain := notify.Group(c.TopicPrefix), drainGroup(c)
 	ensure := func(ctx context.Context) error {
@@ -125,7 +140,7 @@ func newPlan(
 			func(ctx context.Context) {
 				store.Purge(ctx, func(err error) { host.Log.Warn("old notifications were not purged", "error", err) })
 			},
-			keepGroups(ensure, host),
+			keepGroups(ensure, host), poller.Run,
 		},
 	}
 }

@@ -31,11 +31,13 @@ func (c Command) Run(ctx context.Context, out cli.Output) error {
 	if err := CheckSecret(secretFlag, c.WebhookURL, c.WebhookSecretFile); err != nil {
 		return err
 	}
-	log := c.Logger(out.Stderr).With("service", Name)
+	log, sink, stop := c.Start(out.Stderr)
+	defer stop()
+	log = log.With("service", Name)
 	mq.UseLogger(log)
 	log.Info("starting", "version", version.String(), "database", c.DatabaseURL,
 		"name_servers", c.NameServers, "topic_prefix", c.TopicPrefix, "notifications_to", c.target())
-	app, cleanup, err := New(ctx, c.Config, assembly.Host{Log: log, Clock: clock.System{}})
+	app, cleanup, err := New(ctx, c.Config, assembly.Host{Log: log, Sink: sink, Clock: clock.System{}})
 	if err != nil {
 		return err
 	}

@@ -22,15 +22,15 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		wire.FieldsOf(new(Config), "Database", "Broker"),
 		wire.FieldsOf(new(assembly.Host), "Clock"),
 
-		telemetry.NewTracer, telemetry.NewRegistry,
+		telemetry.NewTracer, assembly.NewRegistry,
 		wire.Bind(new(prometheus.Registerer), new(*prometheus.Registry)),
 
-		assembly.OpenDatabase, notify.NewStore, parking.NewStore, assembly.NewParker,
+		assembly.OpenDatabase, notify.NewStore, parking.NewStore, parking.NewMetrics, assembly.NewParker,
 		assembly.NewKeeper, newReplays,
 
 		mq.NewMetrics, assembly.NewMQClient, assembly.NewAdmin, newConsumer,
 
-		notify.NewMetrics, newSender, newService, newRegister,
+		notify.NewMetrics, newPolls, assembly.NewPoller, newSender, newService, newRegister,
 		newPlan, assembly.NewReadiness, assembly.NewServer, newApp,
 	)
 	return nil, nil, nil

@@ -21,7 +21,7 @@ import (
 func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error) {
 	config := newServerConfig(c)
 	tracerProvider := telemetry.NewTracer()
-	registry := telemetry.NewRegistry()
+	registry := assembly.NewRegistry(host)
 	database := c.Database
 	db, cleanup, err := assembly.OpenDatabase(database, registry)
 	if err != nil {
@@ -54,7 +54,10 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	}
 	notifyService := newService(c, host, store, sender, parker, notifyMetrics, point)
 	consumer := newConsumer(c, client, names, notifyService, parker)
-	plan := newPlan(c, host, db, store, admin, consumer, client, parker)
+	parkingMetrics := parking.NewMetrics(registry, parkingStore)
+	polls := newPolls(c, parkingMetrics, metrics, admin, names)
+	poller := assembly.NewPoller(registry, host, polls)
+	plan := newPlan(c, host, db, store, admin, consumer, client, parker, poller)
 	readiness := assembly.NewReadiness(host, db, admin, names, groups, plan)
 	replays := newReplays(c, notifyService)
 	keeper := assembly.NewKeeper(parkingStore, parker, replays, host)
@@ -66,7 +69,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		cleanup()
 		return nil, nil, err
 	}
-	app := newApp(server, plan)
+	app := newApp(server, plan, registry)
 	return app, func() {
 		cleanup4()
 		cleanup3()
