@@ -22,6 +22,16 @@ func Value(t testing.TB, g prometheus.Gatherer, metric string, labels ...string)
 	return value
 }
 
+// Sum is the sum of what was observed by a metric's histograms.
+func Sum(t testing.TB, g prometheus.Gatherer, metric string) float64 {
+	t.Helper()
+	sum := 0.0
+	for _, sample := range samples(t, g, metric) {
+		sum += sample.GetHistogram().GetSampleSum()
+	}
+	return sum
+}
+
 // Present tells whether a metric has a sample with the labels.
 func Present(t testing.TB, g prometheus.Gatherer, metric string, labels ...string) bool {
 	t.Helper()
