@@ -43,13 +43,14 @@ ON_STACK = $(STACK) run
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-generate: ## write all generated files: protobuf, wiring, tables of the README, docs/state-machine.md
+generate: ## write all generated files: protobuf, wiring, tables of the README, docs/state-machine.md, docs/metrics.md
 	$(TOOL) buf generate
 	$(TOOL) wire ./cmd/...
 	$(GO) run ./internal/configdoc README.md
 	$(GO) run ./internal/statedoc docs/state-machine.md
+	$(GO) run ./internal/metricdoc docs/metrics.md
 
-GENERATED := 'api/proto/*.pb.go' 'cmd/*wire_gen.go' README.md docs/state-machine.md
+GENERATED := 'api/proto/*.pb.go' 'cmd/*wire_gen.go' README.md docs/state-machine.md docs/metrics.md
 
 generate-check: generate ## fail if a generated file is not up to date
 	@git diff --exit-code -- $(GENERATED) || { echo 'run "make generate" and commit the result'; exit 1; }

@@ -97,3 +97,20 @@ func TestCallsAreLoggedByTheirCode(t *testing.T) {
 		t.Errorf("the call is not in the log:\n%s", log)
 	}
 }
+
+func TestCallsAreLoggedWithTheirOrder(t *testing.T) {
+	r := start(t, func(context.Context) error { return status.Error(codes.NotFound, "no such order") })
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "traceparent", "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01")
+	_, _ = r.client.GetOrder(ctx, &orderv1.GetOrderRequest{OrderId: "o-1"})
+	_, _ = r.client.CloseIfUnpaid(ctx, &orderv1.CloseIfUnpaidRequest{OrderIds: []string{"o-2", "o-3"}})
+	_, _ = r.client.GetOrder(ctx, &orderv1.GetOrderRequest{OrderId: strings.Repeat("x", 1000)})
+	log := r.log.String()
+	for _, want := range []string{"GetOrder order_id=o-1 code=NotFound", `CloseIfUnpaid order_id="[o-2 o-3]" code=Unimplemented`} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log lacks %q:\n%s", want, log)
+		}
+	}
+	if strings.Contains(log, "xxx") {
+		t.Error("what a client sends is in the log at any length")
+	}
+}
