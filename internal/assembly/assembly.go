@@ -46,7 +46,7 @@ type Host struct {
 
 // OpenDatabase opens the database and measures its connection pool. It does not
 // connect: the service waits for a database that is down.
-func OpenDatabase(c cli.Database, registry *prometheus.Registry) (*database.DB, func(), error) {
+func OpenDatabase(c cli.Database, registry *prometheus.Registry, host Host) (*database.DB, func(), error) {
 	db, err := database.Open(string(c.DatabaseURL))
 	if err != nil {
 		return nil, nil, err
@@ -54,12 +54,16 @@ func OpenDatabase(c cli.Database, registry *prometheus.Registry) (*database.DB, 
 	if err := registry.Register(collectors.NewDBStatsCollector(db.Pool(), "main")); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("measure the connection pool: %w", err), db.Close())
 	}
-	return db, db.Cleanup, nil
+	return db, func() {
+		if err := db.Close(); err != nil {
+			host.Log.Warn("close the database", "error", err)
+		}
+	}, nil
 }
 
-// NewParker makes the store of what could not be handled, which also counts it.
-func NewParker(store *parking.Store, metrics *mq.Metrics) message.Parker {
-	return metrics.CountParked(store)
+// NewParker makes the store of what could not be handled, which also counts and logs it.
+func NewParker(store *parking.Store, metrics *mq.Metrics, host Host) message.Parker {
+	return metrics.CountParked(parking.Logged(store, host.Log))
 }
 
 // NewKeeper makes what looks after parked messages.

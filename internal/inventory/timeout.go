@@ -8,6 +8,7 @@ import (
 
 	orderv1 "orderflow/api/proto/order/v1"
 	"orderflow/internal/crashpoint"
+	"orderflow/internal/mq/message"
 )
 
 // maxWait is how long a handler waits for a timer that came early; one that came
@@ -59,7 +60,7 @@ func (s *Service) closeIfUnpaid(ctx context.Context, due int64, ids []string) an
 		if len(ids) == 0 || round == maxAsks {
 			break
 		}
-		s.log.WarnContext(ctx, "the order service's clock is behind: asking again", "orders", len(ids), "round", round)
+		s.log.WarnContext(ctx, "the order service's clock is behind: asking again", message.LogOrder, ids, "round", round)
 		if s.wait(ctx, askPause) != nil {
 			break
 		}

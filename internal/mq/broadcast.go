@@ -81,7 +81,7 @@ func (c *Consumer) tryAgain(m message.Message, err error) bool {
 func (c *Consumer) giveUp(m message.Message, cause error) bool {
 	if c.sub.Parker == nil {
 		c.client.logger().Error("message of a broadcast is dropped", "group", c.sub.Group, "topic", m.Topic,
-			"message_id", m.ID, "attempt", m.Attempt, "error", cause)
+			m.LogAttr(), "message_id", m.ID, "attempt", m.Attempt, "error", cause)
 		c.client.Metrics.countDropped(c.sub.Group, m.Topic)
 		return true
 	}
@@ -92,7 +92,7 @@ func (c *Consumer) giveUp(m message.Message, cause error) bool {
 		if err == nil {
 			return true
 		}
-		c.client.logger().Warn("cannot park message, holding it", "group", c.sub.Group, "message_id", m.ID, "error", err)
+		c.client.logger().Warn("cannot park message, holding it", "group", c.sub.Group, m.LogAttr(), "message_id", m.ID, "error", err)
 		select {
 		case <-c.gate.closing():
 			return false

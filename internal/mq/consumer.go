@@ -213,7 +213,7 @@ func (c *Consumer) attempt(m message.Message) error {
 		return err
 	}
 	if err := c.park(ctx, m, permanent); err != nil {
-		c.client.logger().Warn("cannot park message", "group", c.sub.Group, "message_id", m.ID, "error", err)
+		c.client.logger().Warn("cannot park message", "group", c.sub.Group, m.LogAttr(), "message_id", m.ID, "error", err)
 		return err
 	}
 	return nil

@@ -27,8 +27,8 @@ func Recover() message.Middleware {
 	}
 }
 
-// Log writes a line for every delivery: quiet for what went well, a warning for
-// what comes again or is parked.
+// Log writes a line for every delivery: quiet for what went well, and for what is
+// parked, about which the Parker has more to say; a warning for what comes again.
 func Log(log *slog.Logger, group string) message.Middleware {
 	return func(next message.Handler) message.Handler {
 		return func(ctx context.Context, m message.Message) error {
@@ -36,14 +36,14 @@ func Log(log *slog.Logger, group string) message.Middleware {
 			level, text := slog.LevelDebug, "message handled"
 			switch {
 			case isPermanent(err):
-				level, text = slog.LevelWarn, "message is parked"
+				text = "message is to be parked"
 			case err != nil:
 				level, text = slog.LevelWarn, "message comes again"
 			}
 			if log.Enabled(ctx, level) {
 				attrs := []slog.Attr{
 					slog.String("group", group), slog.String("topic", m.Topic), slog.String("tag", m.Tag),
-					slog.Any("keys", m.Keys), slog.String("message_id", m.ID), slog.Int("attempt", m.Attempt),
+					m.LogAttr(), slog.String("message_id", m.ID), slog.Int("attempt", m.Attempt),
 				}
 				if err != nil {
 					attrs = append(attrs, slog.Any("error", err))

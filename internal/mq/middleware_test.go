@@ -47,7 +47,7 @@ func TestLogLevels(t *testing.T) {
 	}{
 		"ok":        {nil, "DEBUG", "message handled"},
 		"error":     {errors.New("later"), "WARN", "message comes again"},
-		"permanent": {message.Permanent("BAD", "bad"), "WARN", "message is parked"},
+		"permanent": {message.Permanent("BAD", "bad"), "DEBUG", "message is to be parked"},
 	} {
 		var out bytes.Buffer
 		log := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -61,7 +61,7 @@ func TestLogLevels(t *testing.T) {
 			t.Fatalf("%s: not one line: %q", name, out.String())
 		}
 		if line["level"] != test.level || line["msg"] != test.text || line["group"] != "group" ||
-			line["message_id"] != "id" || line["attempt"] != 2.0 || (line["error"] != nil) != (test.err != nil) {
+			line["message_id"] != "id" || line["order_id"] != "k" || line["attempt"] != 2.0 || (line["error"] != nil) != (test.err != nil) {
 			t.Errorf("%s: %v", name, line)
 		}
 		if strings.Contains(out.String(), "secret") {

@@ -48,12 +48,12 @@ func (c *Consumer) sendBack(msg *primitive.MessageExt, m message.Message, level 
 			why := message.Permanent(ReasonCannotSendBack, "%w; it is sent back because: %w", err, cause)
 			parking := c.limited(func(ctx context.Context) error { return c.park(ctx, m, why) })
 			if parking == nil {
-				c.client.logger().Warn("message is parked, the broker does not take it back", "group", c.sub.Group, "message_id", m.ID, "error", err)
+				c.client.logger().Debug("message is parked, the broker does not take it back", "group", c.sub.Group, m.LogAttr(), "message_id", m.ID, "error", err)
 				return true
 			}
 			err = errors.Join(err, parking)
 		}
-		c.client.logger().Warn("cannot send message back, holding it", "group", c.sub.Group, "message_id", m.ID, "error", err)
+		c.client.logger().Warn("cannot send message back, holding it", "group", c.sub.Group, m.LogAttr(), "message_id", m.ID, "error", err)
 		select {
 		case <-c.gate.closing():
 			return false

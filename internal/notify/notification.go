@@ -31,6 +31,12 @@ type Notification struct {
 	Body    []byte // the JSON of a Payload
 }
 
+// orderID is the order that it is about: the first part of its id.
+func (n Notification) orderID() string {
+	id, _, _ := strings.Cut(n.EventID, "/")
+	return id
+}
+
 // Payload is the body of a notification. Fields are only added.
 type Payload struct {
 	EventID     string     `json:"event_id"`

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+
+	"orderflow/internal/mq/message"
 )
 
 // Sender brings notifications to whom they concern. What Send returns decides about the
@@ -26,6 +28,6 @@ func NewLogSender(log *slog.Logger) LogSender { return LogSender{log} }
 
 // Send writes a line.
 func (s LogSender) Send(ctx context.Context, n Notification) error {
-	s.log.InfoContext(ctx, "notification", "event_id", n.EventID, "body", json.RawMessage(n.Body))
+	s.log.InfoContext(ctx, "notification", message.LogOrder, n.orderID(), "event_id", n.EventID, "body", json.RawMessage(n.Body))
 	return nil
 }

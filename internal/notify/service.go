@@ -158,7 +158,8 @@ func (s *Service) record(ctx context.Context, c claim) error {
 	defer cancel()
 	first, err := s.store.sent(ctx, c.EventID)
 	if err == nil && !first {
-		s.log.WarnContext(ctx, "a notification was sent by two instances: the first took longer than its claim", "event_id", c.EventID)
+		s.log.WarnContext(ctx, "a notification was sent by two instances: the first took longer than its claim",
+			message.LogOrder, c.orderID(), "event_id", c.EventID)
 	}
 	return err
 }

@@ -116,9 +116,8 @@ func (l *Listener) settle(ctx context.Context, m message.Message, work *localTra
 	defer cancel()
 	result, err := l.store.resolveBarrier(ctx, work.barrier)
 	switch {
-	case err != nil:
-		l.log.WarnContext(ctx, "commit failed, outcome left to the check-back", "keys", m.Keys, "error", failed, "settling", err)
-		return message.StateUnknown, failed
+	case err != nil: // who called logs it
+		return message.StateUnknown, fmt.Errorf("orders %v: %w; its outcome is left to the check-back: %w", m.Keys, failed, err)
 	case result == committed:
 		return message.StateCommit, nil
 	default:
@@ -133,15 +132,15 @@ func (l *Listener) settle(ctx context.Context, m message.Message, work *localTra
 func (l *Listener) CheckLocalTransaction(ctx context.Context, m message.Message) message.TransactionState {
 	id := m.Properties[event.PropertyBarrier]
 	if !event.IsOrderID(id) { // barrier ids are UUIDs too
-		l.log.ErrorContext(ctx, "check-back for a half message without a barrier id", "topic", m.Topic, "keys", m.Keys)
+		l.log.ErrorContext(ctx, "check-back for a half message without a barrier id", "topic", m.Topic, m.LogAttr())
 		return message.StateUnknown
 	}
 	answer, why := l.answer(ctx, id)
 	if why != nil {
-		l.log.WarnContext(ctx, "check-back cannot be answered yet", "keys", m.Keys, "error", why)
+		l.log.WarnContext(ctx, "check-back cannot be answered yet", m.LogAttr(), "error", why)
 	}
 	if err := l.store.noteCheckBack(ctx, m, answer); err != nil {
-		l.log.WarnContext(ctx, "check-back is not in the timeline", "keys", m.Keys, "answer", answer, "error", err)
+		l.log.WarnContext(ctx, "check-back is not in the timeline", m.LogAttr(), "answer", answer, "error", err)
 	}
 	return answer
 }

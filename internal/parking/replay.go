@@ -177,7 +177,7 @@ func (k *Keeper) Discard(ctx context.Context, id, reason string) (Entry, error) 
 			continue // gone, or parked once more: what is discarded is what is logged
 		}
 		p := e.Parked
-		k.log.WarnContext(ctx, "parked message discarded", "id", id, "why", reason, "group", p.Group, "topic", p.Message.Topic,
+		k.log.InfoContext(ctx, "parked message discarded", "id", id, "why", reason, "group", p.Group, "topic", p.Message.Topic,
 			"tag", p.Message.Tag, "order_id", p.OrderID, "message_id", p.Message.ID, "reason", p.Reason, "detail", p.Detail,
 			"times", e.Times, "body", string(p.Message.Body), "properties", p.Message.Properties)
 		return e, nil

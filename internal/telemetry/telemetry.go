@@ -1,6 +1,19 @@
 // Package telemetry makes what a process reports about itself: its log, its
 // trace ids and its metrics. Nothing of it is global: whoever needs one of them
 // is given it.
+//
+// One event is one line of the log: who handles an error logs it, and who returns it
+// does not. A line about orders has their ids as order_id, and one that is written
+// within a trace has its trace_id. The levels mean:
+//
+//	error   somebody has to act: an event is parked, a bug, members of a group at odds
+//	warn    something does not work and heals by itself: a part is down, a message
+//	        comes again
+//	info    the life of the process, and what people do: it starts, listens, stops; a
+//	        call that was refused for the caller's sake; goods received
+//	debug   what happens all the time: each call and each message that went well
+//
+// The metrics are listed in docs/metrics.md.
 package telemetry
 
 import (

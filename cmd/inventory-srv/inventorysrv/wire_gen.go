@@ -24,7 +24,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	tracerProvider := telemetry.NewTracer()
 	registry := assembly.NewRegistry(host)
 	database := c.Database
-	db, cleanup, err := assembly.OpenDatabase(database, registry)
+	db, cleanup, err := assembly.OpenDatabase(database, registry, host)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -46,7 +46,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 		return nil, nil, err
 	}
 	parkingStore := parking.NewStore(db, clock)
-	parker := assembly.NewParker(parkingStore, metrics)
+	parker := assembly.NewParker(parkingStore, metrics, host)
 	point, err := newPoint(c)
 	if err != nil {
 		cleanup3()

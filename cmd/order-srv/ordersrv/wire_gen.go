@@ -24,7 +24,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	tracerProvider := telemetry.NewTracer()
 	registry := assembly.NewRegistry(host)
 	database := c.Database
-	db, cleanup, err := assembly.OpenDatabase(database, registry)
+	db, cleanup, err := assembly.OpenDatabase(database, registry, host)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -49,7 +49,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	transactionProducer := newTransactions(client, names, listener)
 	producer := newTimers(client, names)
 	parkingStore := parking.NewStore(db, clock)
-	parker := assembly.NewParker(parkingStore, mqMetrics)
+	parker := assembly.NewParker(parkingStore, mqMetrics, host)
 	orderService := newService(c, host, names, store, transactionProducer, producer, parker, parkingStore, metrics)
 	consumer := newConsumer(c, client, names, orderService, parker)
 	ordersrvDrains := newDrains(client, names, parker)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"log/slog"
 	"strings"
 	"time"
 )
@@ -54,6 +55,17 @@ func (m Message) Subject() string {
 	_, _ = hash.Write(m.Body)
 	return fmt.Sprintf("message %s/%08x", m.ID, hash.Sum32())
 }
+
+// LogAttr says in a log what the message is about: its keys, which are order ids.
+func (m Message) LogAttr() slog.Attr {
+	if len(m.Keys) == 1 {
+		return slog.String(LogOrder, m.Keys[0])
+	}
+	return slog.Any(LogOrder, m.Keys)
+}
+
+// LogOrder is where every line about orders has their ids.
+const LogOrder = "order_id"
 
 // Handler handles one message. What it returns decides about the message:
 //
