@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io/fs"
 	"os"
 	"regexp"
 	"slices"
@@ -68,6 +69,32 @@ func TestLabelsAreBounded(t *testing.T) {
 			if !ofRuntime(m) && !slices.Contains(known, label) {
 				t.Errorf("%s has the label %q: if its values are few and known, add it here", m.name, label)
 			}
+		}
+	}
+}
+
+// A metric that never moves looks like good news. Each is looked at in some test, which
+// makes what it counts happen.
+func TestEveryMetricIsTested(t *testing.T) {
+	metrics, err := collect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tests strings.Builder
+	err = fs.WalkDir(os.DirFS("../.."), ".", func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(file, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile("../../" + file)
+		tests.Write(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range metrics {
+		if !ofRuntime(m) && !strings.Contains(tests.String(), m.name) {
+			t.Errorf("%s is in no test", m.name)
 		}
 	}
 }

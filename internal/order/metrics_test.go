@@ -212,3 +212,20 @@ func TestGaugesOfADatabaseThatIsDown(t *testing.T) {
 		}
 	})
 }
+
+func TestSweeperThatCanDoNothingIsCounted(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		registry := w.measured()
+		w.reserved()
+		w.place(request())
+		w.clock.Advance(window + schedule().CloseGrace)
+		w.broker.set(func(b *fakeBroker) { b.halfFails = true })
+		if _, err := w.service.sweepOnce(t.Context()); err == nil {
+			t.Fatal("no error")
+		}
+		if got := telemetrytest.Value(t, registry, "order_sweeper_failed_total", "what", foundOverdue); got != 2 {
+			t.Errorf("%v orders could not be closed, want 2", got)
+		}
+	})
+}

@@ -56,15 +56,26 @@ func TestTheAPIPortHasNoProfiles(t *testing.T) {
 }
 
 func TestCallsAreCountedByMethodAndCode(t *testing.T) {
-	r := start(t, func(context.Context) error { panic("boom") })
+	panics := true
+	r := start(t, func(context.Context) error {
+		if panics {
+			panic("boom")
+		}
+		return nil
+	})
+	_ = r.get(t.Context())
+	panics = false
 	_ = r.get(t.Context())
 	_, body := r.admin(t, "/metrics")
 	const method = `grpc_method="GetOrder",grpc_service="order.v1.OrderService",grpc_type="unary"`
 	for _, want := range []string{
-		`grpc_server_started_total{` + method + `} 1`,
+		`grpc_server_started_total{` + method + `} 2`,
 		`grpc_server_handled_total{grpc_code="Internal",` + method + `} 1`, // a panic is an outcome, too
-		`grpc_server_handled_total{grpc_code="OK",` + method + `} 0`,
-		`grpc_server_handling_seconds_count{` + method + `} 1`,
+		`grpc_server_handled_total{grpc_code="OK",` + method + `} 1`,
+		`grpc_server_handled_total{grpc_code="Aborted",` + method + `} 0`, // there before the first one
+		`grpc_server_handling_seconds_count{` + method + `} 2`,
+		`grpc_server_msg_received_total{` + method + `} 2`,
+		`grpc_server_msg_sent_total{` + method + `} 2`,
 	} {
 		if !strings.Contains(body, want+"\n") {
 			t.Errorf("metrics lack %s", want)

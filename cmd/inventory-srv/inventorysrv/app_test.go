@@ -131,3 +131,13 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		}
 	}
 }
+
+// What looks into the process is for who is on the machine, unless somebody says
+// otherwise.
+func TestByDefaultItListensOnLoopback(t *testing.T) {
+	c, err := ParseConfig("--database-url=sqlite:" + filepath.Join(t.TempDir(), "x.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	assemblytest.OnLoopback(t, c.Listen, c.AdminListen)
+}

@@ -9,7 +9,7 @@ import (
 // Config is every setting of inventory-srv.
 type Config struct {
 	Listen      string `default:"127.0.0.1:7002" placeholder:"HOST:PORT" help:"Address of the gRPC API; port 0 takes a free one."`
-	AdminListen string `default:"127.0.0.1:7012" placeholder:"HOST:PORT" help:"Address of /healthz, /readyz and /metrics."`
+	AdminListen string `default:"127.0.0.1:7012" placeholder:"HOST:PORT" help:"Address of /healthz, /readyz, /metrics and /debug/pprof, which is for operators only."`
 	cli.Database
 	cli.Broker
 	cli.Topology

@@ -1,11 +1,14 @@
 package ordersrv
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -18,6 +21,7 @@ import (
 	"orderflow/internal/assembly/assemblytest"
 	"orderflow/internal/cli"
 	"orderflow/internal/clock"
+	"orderflow/internal/telemetry/telemetrytest"
 )
 
 // config is a service on a database of its own and without a broker.
@@ -129,4 +133,65 @@ func TestBadSettingsAreNamed(t *testing.T) {
 			t.Errorf("%s: got %v, want the name of the flag", flag, err)
 		}
 	}
+}
+
+// What looks into the process is for who is on the machine, unless somebody says
+// otherwise.
+func TestByDefaultItListensOnLoopback(t *testing.T) {
+	c, err := ParseConfig("--database-url=sqlite:" + filepath.Join(t.TempDir(), "x.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	assemblytest.OnLoopback(t, c.Listen, c.AdminListen)
+}
+
+// stuck is a sink of the log that never takes anything.
+type stuck chan struct{}
+
+func (s stuck) Write(p []byte) (int, error) { <-s; return len(p), nil }
+
+// A pipe that nobody reads, or a full disk, holds up no call: the service goes on, and
+// says how much of its log is lost.
+func TestALogThatIsStuckHoldsUpNoCall(t *testing.T) {
+	sink := make(stuck)
+	defer close(sink)
+	c := config(t, "--log-level=debug") // a line per call
+	migrate(t, c)
+	log, writer, _ := c.Start(sink)
+	app, cleanup, err := New(t.Context(), c, assembly.Host{Log: log, Sink: writer, Clock: clock.System{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cleanup)
+	stop := assemblytest.Start(t, app)
+	conn, err := grpc.NewClient(app.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	calls := 0
+	for orders := orderv1.NewOrderServiceClient(conn); telemetrytest.Value(t, app.Registry(), "log_lines_dropped_total") == 0; {
+		var all sync.WaitGroup
+		for range 16 { // callers
+			all.Go(func() {
+				for range 100 {
+					_, err := orders.GetOrder(ctx, &orderv1.GetOrderRequest{OrderId: "01890a5d-ac96-774b-bcce-b302099a8057"}, grpc.WaitForReady(true))
+					if status.Code(err) != codes.NotFound {
+						t.Errorf("GetOrder: %v", err)
+						return
+					}
+				}
+			})
+		}
+		all.Wait()
+		if calls += 1600; t.Failed() {
+			return
+		}
+	}
+	if err := stop(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	t.Logf("%d calls", calls)
 }

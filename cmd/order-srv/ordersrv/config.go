@@ -11,7 +11,7 @@ import (
 // Config is every setting of order-srv.
 type Config struct {
 	Listen      string `default:"127.0.0.1:7001" placeholder:"HOST:PORT" help:"Address of the gRPC API; port 0 takes a free one."`
-	AdminListen string `default:"127.0.0.1:7011" placeholder:"HOST:PORT" help:"Address of /healthz, /readyz and /metrics."`
+	AdminListen string `default:"127.0.0.1:7011" placeholder:"HOST:PORT" help:"Address of /healthz, /readyz, /metrics and /debug/pprof, which is for operators only."`
 	cli.Database
 	cli.Broker
 	cli.Topology

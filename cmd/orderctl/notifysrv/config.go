@@ -14,7 +14,7 @@ import (
 // Config is every setting of the notifier.
 type Config struct {
 	Listen      string `default:"127.0.0.1:7003" placeholder:"HOST:PORT" help:"Address of the gRPC API, which has the parked messages; port 0 takes a free one."`
-	AdminListen string `default:"127.0.0.1:7013" placeholder:"HOST:PORT" help:"Address of /healthz, /readyz and /metrics."`
+	AdminListen string `default:"127.0.0.1:7013" placeholder:"HOST:PORT" help:"Address of /healthz, /readyz, /metrics and /debug/pprof, which is for operators only."`
 	// No default: whoever starts without the memory of what was sent sends all of it again.
 	cli.Database
 	cli.Broker

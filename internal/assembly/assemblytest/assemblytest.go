@@ -5,6 +5,7 @@ package assemblytest
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -66,6 +67,17 @@ func AwaitReadyz(t *testing.T, app App, wanted func(text string) bool) {
 		case <-deadline:
 			t.Fatalf("readyz says %q", text)
 		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// OnLoopback fails if one of the addresses can be reached from another machine.
+func OnLoopback(t *testing.T, addresses ...string) {
+	t.Helper()
+	for _, address := range addresses {
+		host, _, err := net.SplitHostPort(address)
+		if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+			t.Errorf("%q is not on loopback", address)
 		}
 	}
 }
