@@ -15,6 +15,7 @@ const (
 	ReasonStockOverflow       = "STOCK_OVERFLOW"
 	ReasonSKUNotFound         = "SKU_NOT_FOUND"
 	ReasonReservationNotFound = "RESERVATION_NOT_FOUND"
+	ReasonHandlersRunning     = "HANDLERS_RUNNING"
 )
 
 // errOvertaken says that another transaction inserted a row which this one found

@@ -147,6 +147,15 @@ func newConsumers(c Config, client mq.Client, n event.Names, s *inventory.Servic
 	}
 }
 
+// newSuspendable makes them what an operator can suspend: not the drains, which have
+// nothing to do with how fast orders are handled.
+func newSuspendable(host assembly.Host, n event.Names, both consumers) *inventory.Consumers {
+	return inventory.NewConsumers([]inventory.Member{
+		{Group: n.InventoryOrderEvents, Topic: n.OrderEvents, Consumer: both.orderEvents},
+		{Group: n.InventoryOrderTimeouts, Topic: n.OrderTimeouts, Consumer: both.orderTimeouts},
+	}, host.Clock, host.Log)
+}
+
 // drains are the consumers of what the broker gives up: dead letters of both groups.
 type drains []lifecycle.Part
 
@@ -182,7 +191,7 @@ func newPolls(gauges *inventory.Gauges, parked *parking.Metrics, metrics *mq.Met
 
 func newPlan(
 	c Config, host assembly.Host, db *database.DB, names event.Names, stockEvents *mq.Producer, both consumers,
-	sweeper *inventory.Sweeper, drains drains, keep lifecycle.Task, poller *telemetry.Poller,
+	suspendable *inventory.Consumers, sweeper *inventory.Sweeper, drains drains, keep lifecycle.Task, poller *telemetry.Poller,
 ) *lifecycle.Plan {
 	return &lifecycle.Plan{
 		Log: host.Log, DrainTimeout: c.DrainTimeout,
@@ -193,14 +202,17 @@ func newPlan(
 			{Name: "consumer " + names.InventoryOrderTimeouts, Client: both.orderTimeouts},
 		},
 		Background: drains,
-		Tasks:      []lifecycle.Task{sweeping(c, host.Clock, stockEvents, sweeper), keep, poller.Run},
+		Tasks:      []lifecycle.Task{sweeping(c, host.Clock, stockEvents, sweeper), keep, suspendable.Run, poller.Run},
 	}
 }
 
-func newRegister(store *inventory.Store, stored *parking.Store, parked *parking.Keeper, host assembly.Host) func(grpc.ServiceRegistrar) {
+func newRegister(
+	store *inventory.Store, stored *parking.Store, parked *parking.Keeper, suspendable *inventory.Consumers, host assembly.Host,
+) func(grpc.ServiceRegistrar) {
 	return func(r grpc.ServiceRegistrar) {
 		inventoryv1.RegisterInventoryServiceServer(r, inventory.NewGRPC(store, stored, host.Log))
 		inventoryv1.RegisterAuditServiceServer(r, inventory.NewAuditGRPC(store))
+		inventoryv1.RegisterOperatorServiceServer(r, inventory.NewOperatorGRPC(suspendable, host.Log))
 		parkedv1.RegisterParkedServiceServer(r, parking.NewGRPC(parked))
 	}
 }

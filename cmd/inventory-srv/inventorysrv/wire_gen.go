@@ -56,6 +56,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	}
 	inventoryService := newService(host, names, store, orderServiceClient, producer, parker, point)
 	inventorysrvConsumers := newConsumers(c, client, names, inventoryService, parker)
+	inventoryConsumers := newSuspendable(host, names, inventorysrvConsumers)
 	sweepMetrics := inventory.NewSweepMetrics(registry)
 	sweeper := newSweeper(c, inventoryService, sweepMetrics)
 	inventorysrvDrains := newDrains(client, names, parker)
@@ -64,11 +65,11 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	parkingMetrics := parking.NewMetrics(registry, parkingStore)
 	polls := newPolls(gauges, parkingMetrics, metrics, admin, names)
 	poller := assembly.NewPoller(registry, host, polls)
-	plan := newPlan(c, host, db, names, producer, inventorysrvConsumers, sweeper, inventorysrvDrains, task, poller)
+	plan := newPlan(c, host, db, names, producer, inventorysrvConsumers, inventoryConsumers, sweeper, inventorysrvDrains, task, poller)
 	readiness := assembly.NewReadiness(host, db, admin, names, groups, plan)
 	replays := newReplays(inventoryService, orderServiceClient)
 	keeper := assembly.NewKeeper(parkingStore, parker, replays, host)
-	v := newRegister(store, parkingStore, keeper, host)
+	v := newRegister(store, parkingStore, keeper, inventoryConsumers, host)
 	server, cleanup4, err := assembly.NewServer(ctx, config, host, tracerProvider, registry, readiness, v)
 	if err != nil {
 		cleanup3()

@@ -56,6 +56,12 @@ type Grammar struct {
 		Discard DiscardParked `cmd:"" help:"Remove a parked message for good; it goes to the service's log."`
 	} `cmd:"" help:"See to the messages that could not be handled."`
 
+	Consumers struct {
+		Suspend SuspendConsumers `cmd:"" help:"Make inventory-srv handle no messages for a while."`
+		Resume  ResumeConsumers  `cmd:"" help:"Make it handle messages again."`
+		Status  ConsumersStatus  `cmd:"" help:"Show whether it is suspended, and how many messages wait."`
+	} `cmd:"" help:"Suspend and resume the consumers of inventory-srv."`
+
 	MQ struct {
 		Init InitMQ `cmd:"" help:"Create the topics and consumer groups that the services need."`
 	} `cmd:"" name:"mq" help:"Prepare the broker."`

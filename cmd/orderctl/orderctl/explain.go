@@ -8,11 +8,24 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"orderflow/cmd/orderctl/replicas"
 )
 
 // explain says what went wrong: the message and the reason, every field that is
-// wrong on a line of its own, and whether to repeat the call.
+// wrong on a line of its own, and whether to repeat the call; of several errors each.
 func explain(err error) string {
+	if all, several := err.(interface{ Unwrap() []error }); several {
+		var texts []string
+		for _, one := range all.Unwrap() {
+			texts = append(texts, explain(one))
+		}
+		return strings.Join(texts, "\n")
+	}
+	var replica *replicas.Error
+	if errors.As(err, &replica) {
+		return fmt.Sprintf("inventory-srv at %s: %s", replica.Address, explain(replica.Err))
+	}
 	// status.FromError would put the text of every wrapper into the message.
 	var answer interface{ GRPCStatus() *status.Status }
 	if !errors.As(err, &answer) {
