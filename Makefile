@@ -21,7 +21,8 @@ RACE_PACKAGES = $(GO) list -test -f '{{.ImportPath}} {{.Deps}}' ./... | \
 	grep '\.test ' | grep -v rocketmq-client-go | sed 's/\.test .*//'
 
 # The packages whose tests know a real broker or database, and those of their tests
-# that "make test" has run on neither.
+# that "make test" has run on neither. They wait for locks, timers and disks most of the
+# time: more run at once than there are processors.
 REAL_PACKAGES = $(GO) list -f "{{.ImportPath}} {{.TestImports}} {{.XTestImports}}" ./... | \
 	grep -E "realbroker|databasetest" | sed "s/ .*//"
 NOT_REAL = ^TestDevbroker$$|/^(sqlite|embedded|programs)$$|//^(sqlite|embedded|programs)$$
@@ -38,6 +39,7 @@ NO_STACK = env -u ORDERFLOW_TEST_MYSQL -u ORDERFLOW_TEST_NAMESRV
 ON_STACK = $(STACK) run
 
 .PHONY: help generate generate-check lint build test test-race test-real conformance demo demo-real bench bench-audit clean \
+	compose-check reproducible \
 	stack-up stack-down stack-reset stack-status stack-env
 
 help: ## show this list
@@ -72,7 +74,7 @@ test-race: ## run them with the race detector (needs a C compiler)
 
 test-real: ## run all tests that know a real broker or a real database on them (see stack-up)
 	@$(ON_STACK) bash -c 'real=$$($(REAL_PACKAGES)); test="$(GO) test -count=1 -timeout 15m $(TESTFLAGS)"; \
-		$$test -skip "$(NOT_REAL)" $$(grep -v /test/ <<<"$$real") && both=0 || both=1; \
+		$$test -parallel 8 -skip "$(NOT_REAL)" $$(grep -v /test/ <<<"$$real") && both=0 || both=1; \
 		$$test -skip "$(NOT_REAL)" -p 1 $$(grep /test/ <<<"$$real") && exit $$both'
 
 conformance: ## compare devbroker with Apache RocketMQ 5.3.3, case by case
@@ -97,6 +99,12 @@ bench-audit: ## measure orderctl audit on 1,000,000 orders in MariaDB (ORDERFLOW
 
 clean: ## remove bin/; the stack's data goes with stack-reset
 	rm -rf bin
+
+compose-check: build ## run the compose file, kill parts of it, and see that all is well (needs Docker)
+	@bash deploy/compose/check.sh
+
+reproducible: ## build the last commit twice and compare the bytes; and once for arm64
+	@bash deploy/reproducible.sh
 
 stack-up: ## start MariaDB and RocketMQ on this machine, installing what is missing
 	@$(STACK) up

@@ -3,7 +3,7 @@
 # service. Sourced by stack.sh.
 
 readonly MARIADB_CONF="$STACK_DIR/conf/my.cnf"
-readonly MARIADB_DATA="$STACK_DIR/data/mariadb"
+readonly MARIADB_DATA=${STACK_MYSQL_DATA:-$STACK_DIR/data/mariadb} # must not exist, or be of this stack
 readonly MARIADB_SOCKET="$STACK_DIR/run/mariadb.sock"
 MARKER["mariadb"]="--defaults-file=$MARIADB_CONF"
 

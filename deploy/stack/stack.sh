@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Runs MariaDB and RocketMQ on this machine, without Docker. The Makefile's
 # stack-* targets call it. Ports come from STACK_NAMESRV_PORT, STACK_BROKER_PORT and
-# STACK_MYSQL_PORT; everything it writes is in STACK_DIR.
+# STACK_MYSQL_PORT; everything it writes is in STACK_DIR, but for the database if
+# STACK_MYSQL_DATA names another folder for it: on a file system in memory, say, for
+# tests, which end processes and never the machine.
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 
@@ -53,7 +55,7 @@ stack_down() {
 
 stack_reset() {
   stack_down
-  rm -rf "${STACK_DIR:?}"/{conf,data,log}
+  rm -rf "${STACK_DIR:?}"/{conf,data,log} "${MARIADB_DATA:?}"
   say "data deleted; the next stack-up starts empty"
 }
 

@@ -47,7 +47,7 @@ type Host struct {
 // OpenDatabase opens the database and measures its connection pool. It does not
 // connect: the service waits for a database that is down.
 func OpenDatabase(c cli.Database, registry *prometheus.Registry, host Host) (*database.DB, func(), error) {
-	db, err := database.Open(string(c.DatabaseURL))
+	db, err := c.Open()
 	if err != nil {
 		return nil, nil, err
 	}

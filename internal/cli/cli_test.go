@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -120,18 +122,47 @@ func TestABadValueIsNamed(t *testing.T) {
 func TestPasswordIsNeverShown(t *testing.T) {
 	for _, secret := range []DatabaseURL{url, "mysql://me:hu@sh@tcp(h:1)/s", "mysql://me:hush", "mysql:me:hush@x"} {
 		var log bytes.Buffer
-		slog.New(slog.NewJSONHandler(&log, nil)).Info("start", "url", secret, "config", Database{secret})
-		inJSON, err := json.Marshal(Database{secret})
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("start", "url", secret, "config", Database{DatabaseURL: secret})
+		inJSON, err := json.Marshal(Database{DatabaseURL: secret})
 		if err != nil {
 			t.Fatal(err)
 		}
-		all := fmt.Sprintf("%s %v %q %+v %#v %s %s", secret, secret, secret, Database{secret}, Database{secret}, inJSON, log.String())
+		all := fmt.Sprintf("%s %v %q %+v %#v %s %s", secret, secret, secret, Database{DatabaseURL: secret}, Database{DatabaseURL: secret}, inJSON, log.String())
 		if strings.Contains(all, "hu") || strings.Contains(all, "me:") {
 			t.Errorf("shown: %s", all)
 		}
 	}
 	if got, want := DatabaseURL(url).String(), "mysql://…@tcp(127.0.0.1:3306)/schema"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// A password from a file is part of the URL that is opened, and of nothing that is shown.
+func TestPasswordFromAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("hu@sh:/\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	good := Database{DatabaseURL: "mysql://me@tcp(127.0.0.1:3306)/schema", DatabasePasswordFile: file}
+	if err := good.Validate(); err != nil {
+		t.Error(err)
+	}
+	if text := fmt.Sprintf("%+v", good); strings.Contains(text, "hu@sh") {
+		t.Errorf("shown: %s", text)
+	}
+	for url, why := range map[DatabaseURL]string{
+		url:                             "has a password already",
+		"sqlite:file":                   "only a MySQL database",
+		"mysql://me@tcp(127.0.0.1:3306": "must look like mysql://",
+	} {
+		err := Database{DatabaseURL: url, DatabasePasswordFile: file}.Validate()
+		if err == nil || !strings.Contains(err.Error(), "--database-password-file: ") || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: got %v, want the flag and %q", url, err, why)
+		}
+	}
+	err := Database{DatabaseURL: good.DatabaseURL, DatabasePasswordFile: file + "-none"}.Validate()
+	if err == nil || !strings.Contains(err.Error(), "--database-password-file: ") {
+		t.Errorf("got %v for a file that is not there", err)
 	}
 }
 
@@ -196,7 +227,7 @@ func TestWaitTriesAgainWhileTimeMends(t *testing.T) {
 
 func TestMigrateTwice(t *testing.T) {
 	files := fstest.MapFS{"sqlite/00001_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t (id INTEGER);\n")}}
-	m := Migrate{Database: Database{DatabaseURL("sqlite:" + t.TempDir() + "/test.db")}}
+	m := Migrate{Database: Database{DatabaseURL: DatabaseURL("sqlite:" + t.TempDir() + "/test.db")}}
 	for _, want := range []string{"1 migrations applied", "0 migrations applied"} {
 		var stdout bytes.Buffer
 		if err := m.Apply(t.Context(), files, Output{Stdout: &stdout}); err != nil {

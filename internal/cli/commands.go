@@ -55,7 +55,7 @@ type Migrate struct {
 
 // Apply applies the migrations that are missing.
 func (m Migrate) Apply(ctx context.Context, files fs.FS, out Output) error {
-	db, err := database.Open(string(m.DatabaseURL))
+	db, err := m.Open()
 	if err != nil {
 		return err
 	}

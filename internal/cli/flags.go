@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -42,7 +43,28 @@ func (l Log) Start(w io.Writer) (log *slog.Logger, sink *telemetry.LogWriter, st
 
 // Database says where the database is.
 type Database struct {
-	DatabaseURL DatabaseURL `required:"" placeholder:"URL" help:"mysql://USER:PASSWORD@tcp(HOST:PORT)/SCHEMA or sqlite:FILE. Better in the environment, where other users do not see it."`
+	DatabaseURL          DatabaseURL `required:"" placeholder:"URL" help:"mysql://USER:PASSWORD@tcp(HOST:PORT)/SCHEMA or sqlite:FILE. Better in the environment, where other users do not see it."`
+	DatabasePasswordFile string      `default:"" placeholder:"FILE" help:"File with the password, for a URL without one: what containers call a secret."`
+}
+
+// Open opens the database. It does not connect.
+func (d Database) Open() (*database.DB, error) {
+	url := string(d.DatabaseURL)
+	if d.DatabasePasswordFile != "" {
+		password, err := os.ReadFile(d.DatabasePasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("--database-password-file: %w", err)
+		}
+		// Editors and echo end a file with a newline.
+		if url, err = database.WithPassword(url, strings.TrimRight(string(password), "\r\n")); err != nil {
+			return nil, fmt.Errorf("--database-password-file: %w", err)
+		}
+	}
+	db, err := database.Open(url)
+	if err != nil {
+		return nil, fmt.Errorf("--database-url: %w", err)
+	}
+	return db, nil
 }
 
 // Validate checks the form of the URL; whether the database answers is seen later.
@@ -50,9 +72,9 @@ func (d Database) Validate() error {
 	if d.DatabaseURL == "" {
 		return errors.New("--database-url: is missing")
 	}
-	db, err := database.Open(string(d.DatabaseURL))
+	db, err := d.Open()
 	if err != nil {
-		return fmt.Errorf("--database-url: %w", err)
+		return err
 	}
 	if db.Dialect() == database.MySQL && !namesSchema(string(d.DatabaseURL)) {
 		return errors.Join(errors.New("--database-url: must name a schema behind the last /"), db.Close())
@@ -105,13 +127,8 @@ const maxPrefix = 64
 
 // Validate checks the addresses and the prefix.
 func (b Broker) Validate() error {
-	if len(b.NameServers) == 0 {
-		return fmt.Errorf("--name-servers: must name at least one HOST:PORT")
-	}
-	for _, address := range b.NameServers {
-		if err := CheckAddress(address); err != nil {
-			return fmt.Errorf("--name-servers: %w", err)
-		}
+	if err := CheckAddresses(b.NameServers); err != nil {
+		return fmt.Errorf("--name-servers: %w", err)
 	}
 	if len(b.TopicPrefix) > maxPrefix {
 		return fmt.Errorf("--topic-prefix: must have at most %d characters, has %d", maxPrefix, len(b.TopicPrefix))
@@ -135,6 +152,20 @@ func CheckAddress(address string) error {
 		return fmt.Errorf("%q must look like HOST:PORT", address)
 	}
 	return checkPort(address, port, 1)
+}
+
+// CheckAddresses says what is wrong with the addresses of a service's replicas, if
+// anything is.
+func CheckAddresses(addresses []string) error {
+	if len(addresses) == 0 {
+		return errors.New("must name at least one HOST:PORT")
+	}
+	for _, address := range addresses {
+		if err := CheckAddress(address); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // CheckListen says what is wrong with an address to listen at, if anything is:

@@ -52,8 +52,8 @@ type DB struct {
 // password.
 func Open(url string) (*DB, error) {
 	switch {
-	case strings.HasPrefix(url, "mysql://"):
-		return openMySQL(strings.TrimPrefix(url, "mysql://"))
+	case strings.HasPrefix(url, mysqlScheme):
+		return openMySQL(strings.TrimPrefix(url, mysqlScheme))
 	case strings.HasPrefix(url, "sqlite:"):
 		return openSQLite(strings.TrimPrefix(url, "sqlite:"))
 	default:
@@ -61,10 +61,33 @@ func Open(url string) (*DB, error) {
 	}
 }
 
+// WithPassword returns the URL of a MySQL database with the password in it, for those
+// who keep it elsewhere.
+func WithPassword(url, password string) (string, error) {
+	dsn, ok := strings.CutPrefix(url, mysqlScheme)
+	if !ok {
+		return "", errors.New("only a MySQL database has a password")
+	}
+	cfg, err := mysqldriver.ParseDSN(dsn)
+	if err != nil {
+		return "", errMySQLURL
+	}
+	if cfg.Passwd != "" {
+		return "", errors.New("the database URL has a password already")
+	}
+	cfg.Passwd = password
+	return mysqlScheme + cfg.FormatDSN(), nil
+}
+
+const mysqlScheme = "mysql://"
+
+// errMySQLURL names no part of the URL: the password may be anywhere in it.
+var errMySQLURL = errors.New("database URL must look like mysql://USER:PASSWORD@tcp(HOST:PORT)/SCHEMA")
+
 func openMySQL(dsn string) (*DB, error) {
 	cfg, err := mysqldriver.ParseDSN(dsn)
 	if err != nil {
-		return nil, errors.New("database URL must look like mysql://USER:PASSWORD@tcp(HOST:PORT)/SCHEMA")
+		return nil, errMySQLURL
 	}
 	cfg.ParseTime = false
 	cfg.Loc = time.UTC

@@ -74,6 +74,15 @@ func TestOpenRefusesBadURLs(t *testing.T) {
 	}
 }
 
+// A password may have every character that a URL has a meaning for.
+func TestWithPassword(t *testing.T) {
+	t.Parallel()
+	got, err := database.WithPassword("mysql://me@tcp(h:1)/schema?timeout=3s", "p@:/?w")
+	if want := "mysql://me:p@:/?w@tcp(h:1)/schema?timeout=3s"; err != nil || got != want {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+}
+
 // A database that is down is opened all the same, and says so without its
 // password when it is used.
 func TestOpenDoesNotConnect(t *testing.T) {

@@ -114,10 +114,14 @@ func lockMigrations(ctx context.Context, pool *sql.DB) (unlock func() error, err
 	if err != nil {
 		return nil, fmt.Errorf("connect to migrate: %w", err)
 	}
-	const lock = "CONCAT('orderflow migrate ', MD5(DATABASE()))" // MySQL allows a lock 64 characters
+	// MySQL allows a lock 64 characters, and 9.7 has no MD5 any more.
+	const lock = "CONCAT('orderflow migrate ', LEFT(SHA2(DATABASE(), 256), 40))"
 	var got *int
-	if err := conn.QueryRowContext(ctx, "SELECT GET_LOCK("+lock+", 60)").Scan(&got); err != nil || got == nil || *got != 1 {
-		return nil, errors.Join(errors.New("another process is migrating this schema"), err, conn.Close())
+	if err := conn.QueryRowContext(ctx, "SELECT GET_LOCK("+lock+", 60)").Scan(&got); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock the migrations: %w", err), conn.Close())
+	}
+	if got == nil || *got != 1 {
+		return nil, errors.Join(errors.New("another process is migrating this schema"), conn.Close())
 	}
 	return func() error {
 		_, release := conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK("+lock+")")

@@ -2,14 +2,15 @@ package parking
 
 import (
 	"context"
+	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	parkedv1 "orderflow/api/proto/parked/v1"
 	"orderflow/internal/apierror"
+	"orderflow/internal/event"
 	"orderflow/internal/page"
 )
 
@@ -99,7 +100,7 @@ func (a *api) ReplayParked(ctx context.Context, in *parkedv1.ReplayParkedRequest
 func (a *api) DiscardParked(ctx context.Context, in *parkedv1.DiscardParkedRequest) (*parkedv1.DiscardParkedResponse, error) {
 	var wrong apierror.Violations
 	addID(&wrong, in.GetId())
-	if n := utf8.RuneCountInString(in.GetReason()); n < 1 || n > maxDiscardReason || hasControl(in.GetReason()) {
+	if !event.IsLine(in.GetReason(), maxDiscardReason) {
 		wrong.Add("reason", "must have 1 to %d characters, none of them a control character", maxDiscardReason)
 	}
 	if err := wrong.Err(); err != nil {
@@ -126,18 +127,9 @@ func addID(wrong *apierror.Violations, id string) {
 
 // checkFilter refuses what no row can have.
 func checkFilter(wrong *apierror.Violations, field, text string, most int) {
-	if len(text) > most || hasControl(text) {
+	if len(text) > most || strings.ContainsFunc(text, unicode.IsControl) {
 		wrong.Add(field, "must have at most %d bytes, none of them a control character", most)
 	}
-}
-
-func hasControl(text string) bool {
-	for _, c := range text {
-		if unicode.IsControl(c) {
-			return true
-		}
-	}
-	return false
 }
 
 func toProto(e Entry) *parkedv1.ParkedMessage {

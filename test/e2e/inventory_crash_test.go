@@ -72,8 +72,8 @@ func TestT32APaymentBetweenTimerAndDecision(t *testing.T) {
 		s.waitStatus(o, reserved)
 		s.waitPaused(file)
 		payment, why := s.pay(o), orderv1.RefundReason_REFUND_REASON_PAST_DUE
-		if on != onEmbedded && payment.GetOrder().GetStatus() == closed { // a created that came again was late, and closed it
-			why = orderv1.RefundReason_REFUND_REASON_ORDER_CLOSED
+		if payment.GetOrder().GetStatus() == closed && !on.has(singleDelivery) && s.closedBy(o) == orderv1.Cause_CAUSE_LATE_EVENT {
+			why = orderv1.RefundReason_REFUND_REASON_ORDER_CLOSED // its created came again, late, and closed it
 		}
 		s.wantRefund(payment, why)
 		s.resume(file)

@@ -15,6 +15,17 @@ func (s *system) timeline(o *orderv1.Order) []*orderv1.TimelineEntry {
 	return answer.GetEntries()
 }
 
+// closedBy is who closed the order.
+func (s *system) closedBy(o *orderv1.Order) orderv1.Cause {
+	s.t.Helper()
+	for _, e := range s.timeline(o) {
+		if e.GetKind() == orderv1.TimelineKind_TIMELINE_KIND_CHANGED && e.GetStatus() == closed {
+			return e.GetCause()
+		}
+	}
+	return orderv1.Cause_CAUSE_UNSPECIFIED
+}
+
 // reservationTimeline is what inventory-srv says to have happened to its reservation.
 func (s *system) reservationTimeline(o *orderv1.Order) []*inventoryv1.ReservationEntry {
 	s.t.Helper()

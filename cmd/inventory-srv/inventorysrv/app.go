@@ -12,13 +12,13 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials/insecure"
 
 	inventoryv1 "orderflow/api/proto/inventory/v1"
 	orderv1 "orderflow/api/proto/order/v1"
 	parkedv1 "orderflow/api/proto/parked/v1"
 	"orderflow/internal/assembly"
 	"orderflow/internal/clock"
+	"orderflow/internal/connect"
 	"orderflow/internal/crashpoint"
 	"orderflow/internal/database"
 	"orderflow/internal/event"
@@ -74,8 +74,7 @@ func newGroups(n event.Names) assembly.Groups {
 func newOrders(c Config, host assembly.Host, tracer trace.TracerProvider) (orderv1.OrderServiceClient, func(), error) {
 	reconnect := backoff.DefaultConfig
 	reconnect.MaxDelay = 3 * time.Second // a timer that waits longer is redelivered anyway
-	conn, err := grpc.NewClient(c.OrderService,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+	conn, err := connect.To(c.OrderService,
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: 3 * time.Second}),
 		grpc.WithStatsHandler(otelgrpc.NewClientHandler(
 			otelgrpc.WithTracerProvider(tracer), otelgrpc.WithPropagators(propagation.TraceContext{}),

@@ -13,7 +13,7 @@ type Config struct {
 	cli.Database
 	cli.Broker
 	cli.Topology
-	OrderService string `default:"127.0.0.1:7001" placeholder:"HOST:PORT" help:"Address of order-srv, which decides whether an order is closed."`
+	OrderService []string `default:"127.0.0.1:7001" placeholder:"HOST:PORT" help:"Address of order-srv, which decides whether an order is closed, or of several of its replicas."`
 	cli.Consumers
 	cli.Sweeper
 	cli.Process
@@ -39,7 +39,7 @@ func (c Config) Validate() error {
 	if err := cli.CheckListen(c.AdminListen); err != nil {
 		return fmt.Errorf("--admin-listen: %w", err)
 	}
-	if err := cli.CheckAddress(c.OrderService); err != nil {
+	if err := cli.CheckAddresses(c.OrderService); err != nil {
 		return fmt.Errorf("--order-service: %w", err)
 	}
 	return nil

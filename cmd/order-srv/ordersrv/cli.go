@@ -17,6 +17,7 @@ import (
 type Grammar struct {
 	Serve   Serve       `cmd:"" help:"Run the service until SIGTERM."`
 	Migrate Migrate     `cmd:"" help:"Bring the database schema up to date."`
+	Health  Health      `cmd:"" help:"Ask the running service whether it is ready: exit code 0 if it is."`
 	Version cli.Version `cmd:"" help:"Print the version."`
 }
 
@@ -56,3 +57,12 @@ type Migrate struct{ cli.Migrate }
 func (m Migrate) Run(ctx context.Context, out cli.Output) error {
 	return m.Apply(ctx, migrations.Order(), out)
 }
+
+// Health asks the running service whether it is ready.
+type Health struct {
+	Listen string `default:"127.0.0.1:7001" placeholder:"HOST:PORT" help:"Where it listens, as of serve."`
+	cli.HealthTimeout
+}
+
+// Run is the command.
+func (h Health) Run(ctx context.Context, out cli.Output) error { return h.Ask(ctx, h.Listen, out) }

@@ -31,6 +31,8 @@ const closeTimeout = 30 * time.Second
 type Commands struct {
 	Story Story `cmd:"" default:"withargs" help:"Tell the story of an order with everything in this process; nothing else is needed."`
 	Real  Real  `cmd:"" help:"Tell the story with the programs of both services, on a broker and databases that run."`
+
+	Running Running `cmd:"" help:"Tell the story with services that run already, be it elsewhere."`
 }
 
 // Logs says where the services log.

@@ -27,7 +27,7 @@ func scenes(p parts) []scene {
 		{"an order that is paid: its stock is sold", paid},
 		{"an order that nobody pays: the stock comes back when the window ends", unpaid},
 		{"an order without enough stock: closed at once, the line named", outOfStock},
-		{"decoupling: an order placed while inventory-srv is down", decoupled},
+		{outageOf(p).title, decoupled},
 	}
 	if clock, can := p.(pushable); can {
 		all = append(all, scene{"the window of production, 30 minutes, by a push of the clock", halfAnHour(clock)})
@@ -37,6 +37,22 @@ func scenes(p parts) []scene {
 		all = append(all, scene{"a message lost by the broker: healed by the sweeper", healed(f)})
 	}
 	return all
+}
+
+// outage is how the scene is told in which inventory hears of nothing.
+type outage struct{ title, begun, ended string }
+
+// suspendable are parts that cannot be stopped: inventory's consumers are.
+type suspendable interface{ Outage() outage }
+
+func outageOf(p parts) outage {
+	if s, can := p.(suspendable); can {
+		return s.Outage()
+	}
+	return outage{
+		title: "decoupling: an order placed while inventory-srv is down",
+		begun: "inventory-srv has drained and is gone", ended: "inventory-srv is back",
+	}
 }
 
 func paid(ctx context.Context, s *stage) error {
@@ -152,7 +168,7 @@ func decoupled(ctx context.Context, s *stage) error {
 	if err := s.StopInventory(ctx); err != nil {
 		return err
 	}
-	s.story.say("inventory-srv has drained and is gone")
+	s.story.say(outageOf(s.parts).begun)
 	o, err := s.place(ctx, sku, 1, func(r *orderv1.CreateOrderRequest) {
 		r.PaymentWindow = durationpb.New(s.windows.long)
 	})
@@ -169,7 +185,7 @@ func decoupled(ctx context.Context, s *stage) error {
 	if err := s.connectInventory(address); err != nil {
 		return err
 	}
-	s.story.say("inventory-srv is back")
+	s.story.say(outageOf(s.parts).ended)
 	if o, err = s.await(ctx, o.GetOrderId(), "inventory reserves", isReserved); err != nil {
 		return err
 	}

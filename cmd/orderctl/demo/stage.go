@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	inventoryv1 "orderflow/api/proto/inventory/v1"
 	orderv1 "orderflow/api/proto/order/v1"
+	"orderflow/internal/connect"
 )
 
 // pollInterval is how often the services are asked how an order stands.
@@ -21,7 +21,8 @@ const pollInterval = 20 * time.Millisecond
 type parts interface {
 	// Title says what they run on.
 	Title() string
-	// Start starts both services and returns the addresses of their APIs.
+	// Start starts both services and returns the addresses of their APIs, those of
+	// several replicas with commas between them.
 	Start(ctx context.Context) (orders, inventory string, err error)
 	// StopInventory asks inventory-srv to drain, and waits until it is gone.
 	StopInventory(ctx context.Context) error
@@ -61,7 +62,7 @@ func (s *stage) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.orderConn, err = connect(orders); err != nil {
+	if s.orderConn, err = connectTo(orders); err != nil {
 		return err
 	}
 	s.orders = orderv1.NewOrderServiceClient(s.orderConn)
@@ -72,8 +73,8 @@ func (s *stage) open(ctx context.Context) error {
 	return nil
 }
 
-func connect(address string) (*grpc.ClientConn, error) {
-	return grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+func connectTo(addresses string) (*grpc.ClientConn, error) {
+	return connect.To(strings.Split(addresses, ","))
 }
 
 // connectInventory connects to inventory-srv, which has another address after each
@@ -82,7 +83,7 @@ func (s *stage) connectInventory(address string) (err error) {
 	if s.inventoryConn != nil {
 		_ = s.inventoryConn.Close() // that of the one before
 	}
-	if s.inventoryConn, err = connect(address); err != nil {
+	if s.inventoryConn, err = connectTo(address); err != nil {
 		return err
 	}
 	s.inventory = inventoryv1.NewInventoryServiceClient(s.inventoryConn)

@@ -55,7 +55,8 @@ func (c Command) Run(ctx context.Context, out cli.Output) (err error) {
 	if err := c.checkSecret(); err != nil {
 		return err
 	}
-	log := c.Logger(out.Stderr)
+	log, _, stop := c.Start(out.Stderr)
+	defer stop()
 	mq.UseLogger(log)
 	s, err := Start(ctx, Options{
 		Log: log, Data: c.Data,

@@ -70,12 +70,12 @@ func (c Audit) Validate() error {
 
 // Run is the command.
 func (c Audit) Run(ctx context.Context, out cli.Output) error {
-	orders, err := connect(c.OrderService)
+	orders, err := dialReplicas(c.OrderService)
 	if err != nil {
 		return &cli.ExitError{Code: exitUnable, Err: err}
 	}
 	defer func() { _ = orders.Close() }() // everything has been answered
-	inventory, err := connect(c.InventoryService)
+	inventory, err := dialReplicas(c.InventoryService)
 	if err != nil {
 		return &cli.ExitError{Code: exitUnable, Err: err}
 	}

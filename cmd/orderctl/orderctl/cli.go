@@ -7,14 +7,15 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	inventoryv1 "orderflow/api/proto/inventory/v1"
 	orderv1 "orderflow/api/proto/order/v1"
 	"orderflow/cmd/orderctl/demo"
 	"orderflow/cmd/orderctl/dev"
+	"orderflow/cmd/orderctl/load"
 	"orderflow/cmd/orderctl/notifysrv"
 	"orderflow/internal/cli"
+	"orderflow/internal/connect"
 )
 
 // Grammar is every command of orderctl.
@@ -68,6 +69,8 @@ type Grammar struct {
 
 	Audit Audit `cmd:"" help:"Compare the books of both services, and have mended what messages can mend."`
 
+	Health Health `cmd:"" help:"Ask the services whether they are ready."`
+
 	Dev    dev.Command       `cmd:"" help:"Run the broker and both services in this process, on SQLite."`
 	Broker dev.BrokerCommand `cmd:"" help:"Run the embedded broker alone: RocketMQ's wire protocol without a JVM."`
 	Clock  struct {
@@ -75,6 +78,8 @@ type Grammar struct {
 	} `cmd:"" help:"Push the clock of \"orderctl dev\" or \"orderctl broker\"."`
 
 	Notify notifysrv.Command `cmd:"" help:"Tell customers what happens to their orders: a consumer group of its own, in the log or by a signed webhook."`
+
+	Load load.Command `cmd:"" help:"Place orders at a steady rate, follow each to its end, and say what became of them."`
 
 	Demo demo.Commands `cmd:"" help:"Tell the story of an order."`
 
@@ -120,13 +125,13 @@ func (v View) Validate() error {
 
 // Orders says where order-srv is.
 type Orders struct {
-	OrderService string `default:"127.0.0.1:7001" placeholder:"HOST:PORT" help:"Address of order-srv; ${default} if missing."`
+	OrderService []string `default:"127.0.0.1:7001" placeholder:"HOST:PORT" help:"Address of order-srv, or of several of its replicas; ${default} if missing."`
 	View
 }
 
 // Validate checks the address.
 func (o Orders) Validate() error {
-	if err := cli.CheckAddress(o.OrderService); err != nil {
+	if err := cli.CheckAddresses(o.OrderService); err != nil {
 		return fmt.Errorf("--order-service: %w", err)
 	}
 	return o.View.Validate()
@@ -148,13 +153,13 @@ func (o Orders) calls(f func(orderv1.OrderServiceClient) error) error {
 
 // Inventory says where inventory-srv is.
 type Inventory struct {
-	InventoryService string `default:"127.0.0.1:7002" placeholder:"HOST:PORT" help:"Address of inventory-srv; ${default} if missing."`
+	InventoryService []string `default:"127.0.0.1:7002" placeholder:"HOST:PORT" help:"Address of inventory-srv, or of several of its replicas; ${default} if missing."`
 	View
 }
 
 // Validate checks the address.
 func (i Inventory) Validate() error {
-	if err := cli.CheckAddress(i.InventoryService); err != nil {
+	if err := cli.CheckAddresses(i.InventoryService); err != nil {
 		return fmt.Errorf("--inventory-service: %w", err)
 	}
 	return i.View.Validate()
@@ -177,7 +182,7 @@ func (i Inventory) calls(f func(inventoryv1.InventoryServiceClient) error) error
 // Both says where both services are.
 type Both struct {
 	Orders
-	InventoryService string `default:"127.0.0.1:7002" placeholder:"HOST:PORT" help:"Address of inventory-srv; ${default} if missing."`
+	InventoryService []string `default:"127.0.0.1:7002" placeholder:"HOST:PORT" help:"Address of inventory-srv, or of several of its replicas; ${default} if missing."`
 }
 
 // Validate checks the addresses.
@@ -193,8 +198,8 @@ func (b Both) inventory() Inventory {
 }
 
 // dial runs f with a connection and a deadline.
-func dial(ctx context.Context, address string, timeout time.Duration, f func(context.Context, *grpc.ClientConn) error) error {
-	return withConnection(address, func(conn *grpc.ClientConn) error {
+func dial(ctx context.Context, addresses []string, timeout time.Duration, f func(context.Context, *grpc.ClientConn) error) error {
+	return withConnection(addresses, func(conn *grpc.ClientConn) error {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		return f(ctx, conn)
@@ -205,19 +210,14 @@ func dial(ctx context.Context, address string, timeout time.Duration, f func(con
 // each can have about 5 MB.
 const largestAnswer = 16 << 20
 
-// connect makes a connection that is established when it is first used.
-func connect(address string) (*grpc.ClientConn, error) {
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(largestAnswer)))
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", address, err)
-	}
-	return conn, nil
+// dialReplicas makes a connection that is established when it is first used.
+func dialReplicas(addresses []string) (*grpc.ClientConn, error) {
+	return connect.To(addresses, grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(largestAnswer)))
 }
 
 // withConnection runs f with a connection.
-func withConnection(address string, f func(*grpc.ClientConn) error) error {
-	conn, err := connect(address)
+func withConnection(addresses []string, f func(*grpc.ClientConn) error) error {
+	conn, err := dialReplicas(addresses)
 	if err != nil {
 		return err
 	}

@@ -16,13 +16,13 @@ import (
 // Parked says where the services are, each of which has parked messages of its own.
 type Parked struct {
 	Both
-	NotifyService string `default:"127.0.0.1:7003" placeholder:"HOST:PORT" help:"Address of the notifier."`
-	Service       string `default:"both" enum:"both,order,inventory,notify" help:"Whose parked messages: ${enum}; both is order and inventory."`
+	NotifyService []string `default:"127.0.0.1:7003" placeholder:"HOST:PORT" help:"Address of the notifier, or of several of its replicas."`
+	Service       string   `default:"both" enum:"both,order,inventory,notify" help:"Whose parked messages: ${enum}; both is order and inventory."`
 }
 
 // Validate checks the addresses.
 func (p Parked) Validate() error {
-	if err := cli.CheckAddress(p.NotifyService); err != nil {
+	if err := cli.CheckAddresses(p.NotifyService); err != nil {
 		return fmt.Errorf("--notify-service: %w", err)
 	}
 	return p.Both.Validate()
@@ -30,8 +30,8 @@ func (p Parked) Validate() error {
 
 // shelf is where one service keeps its parked messages.
 type shelf struct {
-	service string
-	address string
+	service   string
+	addresses []string
 }
 
 // shelves are those that are meant.
@@ -50,7 +50,7 @@ func (p Parked) shelves() []shelf {
 
 // call runs f with a client of the service and the call's deadline.
 func (p Parked) call(ctx context.Context, s shelf, f func(context.Context, parkedv1.ParkedServiceClient) error) error {
-	return dial(ctx, s.address, p.Timeout, func(ctx context.Context, conn *grpc.ClientConn) error {
+	return dial(ctx, s.addresses, p.Timeout, func(ctx context.Context, conn *grpc.ClientConn) error {
 		return f(ctx, parkedv1.NewParkedServiceClient(conn))
 	})
 }
