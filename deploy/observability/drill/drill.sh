@@ -8,14 +8,16 @@
 set -euo pipefail
 ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../../.." && pwd -P)
 readonly ROOT BIN=$ROOT/bin HOST=127.0.0.1
-readonly BROKER=$HOST:27876 PROMETHEUS=$HOST:27090
+readonly BROKER=$HOST:34876 PROMETHEUS=$HOST:34090
 DRILL_DIR=${DRILL_DIR:-$(mktemp -d)}
 mkdir -p "$DRILL_DIR"
 cd "$DRILL_DIR"
-export ORDERCTL_ORDER_SERVICE=$HOST:27001 ORDERCTL_INVENTORY_SERVICE=$HOST:27002 ORDERCTL_NOTIFY_SERVICE=$HOST:27003
+export ORDERCTL_ORDER_SERVICE=$HOST:34001 ORDERCTL_INVENTORY_SERVICE=$HOST:34002 ORDERCTL_NOTIFY_SERVICE=$HOST:34003
 
 declare -A pids=()
 declare -A begun=()
+failed=()
+loads=0
 
 say() { printf '%s  %s\n' "$(date +%T)" "$*" | tee -a drill.log >&2; }
 
@@ -57,7 +59,7 @@ ctl() { "$BIN/orderctl" "$@"; }
 ready() { curl -fs -o /dev/null "http://$HOST:$1/readyz"; }
 
 broker() {
-  spawn broker "$BIN/orderctl" broker --listen=$BROKER --data=broker --transaction-timeout=2s --check-interval=2s \
+  spawn broker "$BIN/orderctl" broker --listen=$BROKER --data=broker --transaction-timeout=2s --check-interval=2s --max-checks=6 \
     --delay-levels='20s 10m 1s 3s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s'
 }
 
@@ -66,17 +68,18 @@ order_srv() {
   [[ -p order-srv.pipe ]] || mkfifo order-srv.pipe
   cat order-srv.pipe >>order-srv.lines &
   reader=$!
-  spawn order-srv "$BIN/order-srv" serve --listen=$HOST:27001 --admin-listen=$HOST:27011 --name-servers=$BROKER \
-    --database-url=sqlite:order.db --payment-window=20s --sweep-interval=1s --sweep-grace=5s --log-level=debug "$@" 2>order-srv.pipe
+  "$BIN/order-srv" serve --listen=$HOST:34001 --admin-listen=$HOST:34011 --name-servers=$BROKER \
+    --database-url=sqlite:order.db --payment-window=20s --sweep-interval=1s --sweep-grace=5s --log-level=debug "$@" >order-srv.pipe 2>&1 &
+  pids[order-srv]=$!
 }
 
 inventory_srv() {
-  spawn inventory-srv "$BIN/inventory-srv" serve --listen=$HOST:27002 --admin-listen=$HOST:27012 --name-servers=$BROKER \
-    --database-url=sqlite:inventory.db --order-service=$HOST:27001 --sweep-interval=1s --sweep-grace=5s
+  spawn inventory-srv "$BIN/inventory-srv" serve --listen=$HOST:34002 --admin-listen=$HOST:34012 --name-servers=$BROKER \
+    --database-url=sqlite:inventory.db --order-service=$HOST:34001 --sweep-interval=1s --sweep-grace=5s
 }
 
 notify() {
-  spawn notify "$BIN/orderctl" notify --listen=$HOST:27003 --admin-listen=$HOST:27013 --name-servers=$BROKER \
+  spawn notify "$BIN/orderctl" notify --listen=$HOST:34003 --admin-listen=$HOST:34013 --name-servers=$BROKER \
     --database-url=sqlite:notify.db "$@"
 }
 
@@ -87,9 +90,9 @@ prometheus_srv() {
 global: {scrape_interval: 1s, evaluation_interval: 1s}
 rule_files: [alerts.yml]
 scrape_configs:
-  - {job_name: order-srv, static_configs: [{targets: ["$HOST:27011"]}]}
-  - {job_name: inventory-srv, static_configs: [{targets: ["$HOST:27012"]}]}
-  - {job_name: notify, static_configs: [{targets: ["$HOST:27013"]}]}
+  - {job_name: order-srv, static_configs: [{targets: ["$HOST:34011"]}]}
+  - {job_name: inventory-srv, static_configs: [{targets: ["$HOST:34012"]}]}
+  - {job_name: notify, static_configs: [{targets: ["$HOST:34013"]}]}
 END
   spawn prometheus "${PROMETHEUS_PROGRAM:-prometheus}" --config.file=prometheus.yml --storage.tsdb.path=prometheus \
     --web.listen-address=$PROMETHEUS
@@ -108,7 +111,7 @@ fires() {
   local caused=$1 alert
   shift
   for alert; do
-    until_true 240 firing "$alert"
+    until_true 240 firing "$alert" || { failed+=("$alert does not fire"); continue; }
     begun[$alert]=$((SECONDS - caused))
     say "$alert fires after ${begun[$alert]} s: $(summary "$alert")"
   done
@@ -123,7 +126,8 @@ resolves() {
   local mended=$1 cause=$2 how=$3 alert
   shift 3
   for alert; do
-    until_true 240 quiet "$alert"
+    [[ -n ${begun[$alert]:-} ]] || continue
+    until_true 240 quiet "$alert" || { failed+=("$alert does not end"); continue; }
     printf '| %s | %s | %s s | %s | %s s |\n' "$alert" "$cause" "${begun[$alert]}" "$how" $((SECONDS - mended)) >>table.md
     say "$alert is over after $((SECONDS - mended)) s"
   done
@@ -134,7 +138,22 @@ order() {
   ctl order create --customer ann --currency EUR --line apple:1:150 --window "$1" -o json 2>/dev/null | grep -o '"orderId": *"[^"]*"' | head -n 1 | cut -d'"' -f4
 }
 
-load() { ctl load "$@" --every=10s >>load.log 2>&1 || true; }
+# load SECONDS FLAG...: orders come in, while the script goes on; "loaded" waits for it.
+load() {
+  local duration=$1
+  shift
+  spawn "load$((loads++))" "$BIN/orderctl" load --duration="${duration}s" --settle=0s "$@"
+}
+
+# loaded: waits for what load has started.
+loaded() {
+  local name
+  for name in "${!pids[@]}"; do
+    [[ $name == load* ]] || continue
+    wait "${pids[$name]}" || true
+    unset "pids[$name]"
+  done
+}
 
 parked() { ctl parked list --service "$1" --limit=500 -o json 2>/dev/null | grep -o '"id": *"[^"]*"' | cut -d'"' -f4 || true; }
 
@@ -149,9 +168,9 @@ start_all() {
   inventory_srv
   notify
   prometheus_srv
-  until_true 60 ready 27011
-  until_true 60 ready 27012
-  until_true 60 ready 27013
+  until_true 60 ready 34011
+  until_true 60 ready 34012
+  until_true 60 ready 34013
   ctl stock add apple 100000 >/dev/null
 }
 
@@ -163,4 +182,6 @@ for scene in ${*:-healthy small order_srv_dies broker_stops consumers_suspended 
 done
 say 'done:'
 cat table.md
+((${#failed[@]} == 0)) || printf 'failed: %s\n' "${failed[@]}" >&2
 [[ -z ${DRILL_KEEP:-} ]] || { say "Prometheus is at http://$PROMETHEUS; Ctrl-C ends it"; wait "${pids[prometheus]}"; }
+((${#failed[@]} == 0))

@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 
 scene_healthy() {
-  load --rate=5 --duration=40s --payment-window=3s --settle=30s
-  sleep 20 # longer than the shortened rules look back
+  load 40 --rate=10 --payment-window=3s
+  loaded
   until_true 60 quiet_at_all
   say 'orders run, and nothing fires'
 }
@@ -12,11 +12,11 @@ scene_healthy() {
 scene_small() {
   local caused=$SECONDS mended id payment late
   halt notify
-  notify --webhook-url="http://$HOST:27011/nobody" --webhook-secret-file=secret # answers 404
+  notify --webhook-url="http://$HOST:34011/nobody" --webhook-secret-file=secret # answers 404
   late=$(order 3s)
   until_true 60 is_closed "$late"
   payment=$(ctl order pay "$late" --payment-id=pay-late >/dev/null && echo pay-late)
-  strange_member "$HOST" 27876 &
+  strange_member "$HOST" 34876 &
   pids[stranger]=$!
   sqlite3 -cmd '.timeout 5000' inventory.db 'UPDATE stocks SET reserved = reserved + 3, available = available - 3 WHERE sku = "apple"'
   fires "$caused" ParkedMessages RefundsDue StockDrift SubscriptionConflict
@@ -24,7 +24,7 @@ scene_small() {
   mended=$SECONDS
   halt notify
   notify
-  until_true 60 ready 27013
+  until_true 60 ready 34013
   for id in $(parked notify); do ctl parked replay "$id" --service notify >/dev/null; done
   resolves "$mended" "the webhook of notify answers 404" "\`orderctl notify\` with the right URL; \`orderctl parked replay ID --service notify\`" ParkedMessages
   mended=$SECONDS
@@ -58,39 +58,38 @@ strange_member() {
 be32() { printf "\\x$(printf %02x $(($1 >> 24 & 255)))\\x$(printf %02x $(($1 >> 16 & 255)))\\x$(printf %02x $(($1 >> 8 & 255)))\\x$(printf %02x $(($1 & 255)))"; }
 
 scene_order_srv_dies() {
-  local caused mended id
-  load --rate=20 --duration=5s --paid=0 --payment-window=20s --settle=0s
+  local caused mended
+  load 5 --rate=10 --paid=0 --payment-window=20s
+  loaded
   caused=$SECONDS
   halt order-srv KILL
-  fires "$caused" ServiceDown ReplicaDown DeadLetters SweeperFailing StockHeldOverdue
+  fires "$caused" ServiceDown ReplicaDown SweeperFailing StockHeldOverdue
   mended=$SECONDS
   order_srv
   resolves "$mended" "order-srv is killed (\`kill -9\`)" "it is started again" ServiceDown ReplicaDown SweeperFailing StockHeldOverdue
-  mended=$SECONDS
-  for id in $(parked inventory); do ctl parked replay "$id" --service inventory >/dev/null || true; done
-  resolves "$mended" "the same: timers of unpaid orders fail 16 times" "\`orderctl parked list --reason DEAD_LETTER\`; \`orderctl parked replay ID\`" DeadLetters
 }
 
 scene_broker_stops() {
   local caused mended
-  load --rate=20 --duration=5s --paid=0 --payment-window=20s --settle=0s
+  load 5 --rate=10 --paid=0 --payment-window=20s
+  loaded
   caused=$SECONDS
   halt broker
-  load --rate=5 --duration=90s --paid=0 --settle=0s &
+  load 80 --rate=5 --paid=0
   fires "$caused" RPCErrors MetricsStale OrdersOverdue
   mended=$SECONDS
   broker
   resolves "$mended" "the broker is stopped" "it is started again" RPCErrors MetricsStale OrdersOverdue
-  wait $!
+  loaded
 }
 
 scene_consumers_suspended() {
   local caused=$SECONDS mended
   ctl consumers suspend --for 10m >/dev/null
-  load --rate=30 --duration=50s --paid=0 --payment-window=10m --settle=0s &
-  load --rate=2 --duration=50s --paid=0 --payment-window=3s --settle=0s &
+  load 45 --rate=30 --paid=0 --payment-window=10m
+  load 45 --rate=2 --paid=0 --payment-window=3s
   fires "$caused" ConsumerStuck ConsumerLagGrowing OrdersUnconfirmed
-  wait %?load || true
+  loaded
   mended=$SECONDS
   ctl consumers resume >/dev/null
   fires "$mended" TimerLag
@@ -99,10 +98,10 @@ scene_consumers_suspended() {
 }
 
 scene_database_locked() {
-  local caused mended
+  local caused mended id
   halt order-srv
   order_srv --crash-point=order.after-db-commit=kill
-  until_true 60 ready 27011
+  until_true 60 ready 34011
   order 3s >/dev/null || true # its half message is left undecided
   wait "${pids[order-srv]}" || true
   [[ -p lock ]] || mkfifo lock
@@ -111,18 +110,24 @@ scene_database_locked() {
   echo 'BEGIN IMMEDIATE;' >&9
   caused=$SECONDS
   order_srv
-  load --rate=10 --duration=60s --paid=0 --payment-window=3s --settle=0s &
+  load 50 --rate=10 --paid=0 --payment-window=3s
   fires "$caused" DatabasePoolExhausted RPCSlow CheckBacksUnknown
   mended=$SECONDS
   exec 9>&-
   resolves "$mended" "another process locks order-srv's database" "the lock is released" DatabasePoolExhausted RPCSlow CheckBacksUnknown
-  wait %?load || true
+  fires "$mended" DeadLetters
+  mended=$SECONDS
+  for id in $(parked order); do
+    ctl parked replay "$id" --service order >>parked.log 2>&1 || ctl parked discard "$id" --service order --why='the sweeper has sent it again' >>parked.log 2>&1
+  done
+  resolves "$mended" "the same: nobody says what became of half messages, and the broker gives them up" "\`orderctl parked replay ID --service order\`" DeadLetters
+  loaded
 }
 
 scene_log_stuck() {
   local caused=$SECONDS mended
   kill -STOP "$reader"
-  load --rate=60 --duration=100s --paid=70 --payment-window=3s --settle=0s &
+  load 90 --rate=60 --payment-window=3s
   fires "$caused" LogLinesDropped
   mended=$SECONDS
   kill -CONT "$reader"
