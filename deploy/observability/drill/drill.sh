@@ -177,6 +177,7 @@ start_all() {
 say "in $DRILL_DIR"
 start_all
 for scene in ${*:-healthy small order_srv_dies broker_stops consumers_suspended database_locked log_stuck}; do
+  until_true 180 quiet_at_all # so that what fires is of this scene
   say "scene: $scene"
   "scene_$scene"
 done

@@ -113,6 +113,7 @@ scene_database_locked() {
   load 50 --rate=10 --paid=0 --payment-window=3s
   fires "$caused" DatabasePoolExhausted RPCSlow CheckBacksUnknown
   mended=$SECONDS
+  echo 'COMMIT;' >&9
   exec 9>&-
   resolves "$mended" "another process locks order-srv's database" "the lock is released" DatabasePoolExhausted RPCSlow CheckBacksUnknown
   fires "$mended" DeadLetters
