@@ -101,9 +101,7 @@ scene_database_locked() {
   local caused mended id
   halt order-srv
   order_srv --crash-point=order.after-db-commit=kill
-  until_true 60 ready 34011
-  order 3s >/dev/null || true # its half message is left undecided
-  wait "${pids[order-srv]}" || true
+  until_true 60 dies_of_an_order # whose half message is left undecided
   [[ -p lock ]] || mkfifo lock
   sqlite3 order.db <lock &
   exec 9>lock
@@ -123,6 +121,12 @@ scene_database_locked() {
   done
   resolves "$mended" "the same: nobody says what became of half messages, and the broker gives them up" "\`orderctl parked replay ID --service order\`" DeadLetters
   loaded
+}
+
+# An order of before may have been enough.
+dies_of_an_order() {
+  order 3s >/dev/null || true
+  ! kill -0 "${pids[order-srv]}" 2>/dev/null
 }
 
 scene_log_stuck() {
