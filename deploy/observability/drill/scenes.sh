@@ -11,6 +11,7 @@ scene_healthy() {
 # Small things, side by side.
 scene_small() {
   local caused=$SECONDS mended id payment late
+  echo "whsec_$(head -c 32 /dev/urandom | base64)" >secret
   halt notify
   notify --webhook-url="http://$HOST:34011/nobody" --webhook-secret-file=secret # answers 404
   late=$(order 3s)
