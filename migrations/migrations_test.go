@@ -161,11 +161,12 @@ func factsOf(t *testing.T, db *database.DB) schema {
 	return mysqlSchema(t, db)
 }
 
-// mysqlSchema asks information_schema. Widths of integers are noise of MariaDB.
+// mysqlSchema asks information_schema. Widths of integers are noise of MariaDB, and so
+// is the text NULL as the default of a column that may be null.
 func mysqlSchema(t *testing.T, db *database.DB) schema {
 	t.Helper()
 	facts := column(t, db, `SELECT CONCAT(table_name, ' column ', ordinal_position, ' ', column_name, ' ', LOWER(column_type),
-			IF(is_nullable = 'YES', ' null', ' not null'), ' default ', COALESCE(column_default, 'none'))
+			IF(is_nullable = 'YES', ' null', ' not null'), ' default ', COALESCE(NULLIF(column_default, 'NULL'), 'none'))
 		FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name <> 'goose_db_version'`)
 	width := regexp.MustCompile(`(smallint|bigint)\(\d+\)`)
 	for i, fact := range facts {

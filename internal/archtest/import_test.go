@@ -20,7 +20,7 @@ func directions() []direction {
 		{orders, stock, "the services meet in api/proto and in topics only, or they could not be deployed apart"},
 		{stock, orders, "the services meet in api/proto and in topics only, or they could not be deployed apart"},
 		{
-			[]string{"internal/mq", "internal/database", "internal/server", "internal/telemetry", "internal/parking", "internal/page", "internal/sweep"}, both,
+			[]string{"internal/mq", "internal/database", "internal/server", "internal/telemetry", "internal/tracing", "internal/parking", "internal/page", "internal/sweep"}, both,
 			"what both services stand on knows neither of them",
 		},
 		{

@@ -26,6 +26,7 @@ type serve struct {
 	Broker
 	Consumers
 	Process
+	Tracing
 	Log
 }
 
@@ -96,9 +97,13 @@ func TestABadValueIsNamed(t *testing.T) {
 		"--consumer-concurrency": {"0", "1001", "-1", "many"},
 		"--handler-timeout":      {"0s", "999ms", "6m", "10"},
 		"--drain-timeout":        {"0s", "1h"},
-		"--log-level":            {"loud"},
-		"--log-format":           {"xml"},
-		"--crash-point":          {"nowhere=kill", "order.after-db-commit=explode"},
+		"--otlp-endpoint": {
+			"127.0.0.1:4317", "grpc://127.0.0.1:4317", "http://127.0.0.1", "http://:4317", "http://a:0", "http://a:1/v1/traces", "http://me:hush@a:1", "http://a:1?x=y",
+		},
+		"--trace-sample": {"-0.1", "1.1", "NaN", "half"},
+		"--log-level":    {"loud"},
+		"--log-format":   {"xml"},
+		"--crash-point":  {"nowhere=kill", "order.after-db-commit=explode"},
 	}
 	for flag, values := range tests {
 		for _, value := range values {
@@ -259,5 +264,18 @@ func TestNegativeNumbersAreArguments(t *testing.T) {
 		if got := strings.Join(negativeNumbersLast(strings.Fields(text)), " "); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)
 		}
+	}
+}
+
+func TestAskAServiceThatIsGone(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	ask := HealthTimeout{Timeout: 3 * time.Second}
+	if err := ask.Ask(t.Context(), "127.0.0.1:1", Output{Stdout: &out}); err == nil || out.Len() > 0 {
+		t.Errorf("got %v, %q", err, out.String())
+	}
+	var exit *ExitError
+	if err := ask.Ask(t.Context(), "nonsense", Output{Stdout: &out}); !errors.As(err, &exit) || exit.Code != ExitUsage {
+		t.Errorf("got %v, want the exit code of a wrong command line", err)
 	}
 }

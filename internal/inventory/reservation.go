@@ -41,16 +41,17 @@ func (s Status) String() string {
 // Reservation is what inventory holds, or held, for an order, and its row. The
 // primary key is what makes an order's events count once.
 type Reservation struct {
-	OrderID    string `gorm:"primaryKey"`
-	CustomerID string // who placed the order; empty if no event that says so has arrived
-	Status     Status
-	Version    int64  // 1 at first, growing by one with each change
-	ExpiresAt  int64  // when the order's payment window ends, as far as we know
-	SweepAt    int64  // when the sweeper has to look at it, see Store.sweepAt
-	SweepCount int64  // how often the sweeper has looked in vain
-	CreatedAt  int64  `gorm:"autoCreateTime:false"`
-	UpdatedAt  int64  `gorm:"autoUpdateTime:false"` // when it came into its status
-	Lines      []Line `gorm:"-"`                    // sorted by SKU; none if it was closed before it was reserved
+	OrderID     string `gorm:"primaryKey"`
+	CustomerID  string // who placed the order; empty if no event that says so has arrived
+	Status      Status
+	Version     int64   // 1 at first, growing by one with each change
+	ExpiresAt   int64   // when the order's payment window ends, as far as we know
+	SweepAt     int64   // when the sweeper has to look at it, see Store.sweepAt
+	SweepCount  int64   // how often the sweeper has looked in vain
+	CreatedAt   int64   `gorm:"autoCreateTime:false"`
+	UpdatedAt   int64   `gorm:"autoUpdateTime:false"` // when it came into its status
+	Traceparent *string // the span in which it was made; nil if none is recorded
+	Lines       []Line  `gorm:"-"` // sorted by SKU; none if it was closed before it was reserved
 }
 
 // TableName is the table's name for gorm.

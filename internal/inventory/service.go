@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 
 	orderv1 "orderflow/api/proto/order/v1"
@@ -35,6 +36,7 @@ type Deps struct {
 	Clock       clock.Clock       // the same one that the Store has
 	Crash       *crashpoint.Point // nil: nothing is armed
 	Log         *slog.Logger
+	Tracer      trace.TracerProvider // nil: what begins here is not traced
 }
 
 // Service handles what happens to orders. It is safe for concurrent use.
@@ -47,6 +49,7 @@ type Service struct {
 	clock       clock.Clock
 	crash       *crashpoint.Point
 	log         *slog.Logger
+	tracer      trace.TracerProvider
 }
 
 // New returns the service. It starts nothing: HandleOrderEvents and
@@ -54,6 +57,6 @@ type Service struct {
 func New(d Deps) *Service {
 	return &Service{
 		store: d.Store, orders: d.Orders, stockEvents: d.StockEvents, parker: d.Parker,
-		names: d.Names, clock: d.Clock, crash: d.Crash, log: d.Log,
+		names: d.Names, clock: d.Clock, crash: d.Crash, log: d.Log, tracer: d.Tracer,
 	}
 }

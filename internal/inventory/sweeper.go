@@ -7,11 +7,14 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	eventv1 "orderflow/api/proto/event/v1"
 	orderv1 "orderflow/api/proto/order/v1"
 	"orderflow/internal/event"
 	"orderflow/internal/mq/message"
 	"orderflow/internal/sweep"
+	"orderflow/internal/tracing"
 )
 
 // How long a step of a round may take: the order service's answer about up to 64
@@ -73,10 +76,12 @@ func (w *Sweeper) Round(ctx context.Context) (full bool, err error) {
 
 // settle asks about leased reservations in one call and settles them one by one.
 func (w *Sweeper) settle(ctx context.Context, overdue []Reservation) (failed []error) {
-	ids := make([]string, len(overdue))
+	ids, made := make([]string, len(overdue)), make([]trace.SpanContext, len(overdue))
 	for i, r := range overdue {
-		ids[i] = r.OrderID
+		ids[i], made[i] = r.OrderID, tracing.Stored(r.Traceparent)
 	}
+	ctx, span := tracing.Root(ctx, w.service.tracer, "sweep reservations", "", made...)
+	defer func() { tracing.End(span, errors.Join(failed...)) }()
 	asking, cancel := context.WithTimeout(ctx, sweepAskTimeout)
 	verdicts := w.service.ask(asking, ids, orderv1.CloseTrigger_CLOSE_TRIGGER_INVENTORY_SWEEPER)
 	cancel()
@@ -92,9 +97,11 @@ func (w *Sweeper) settle(ctx context.Context, overdue []Reservation) (failed []e
 }
 
 // settleOne does what the answer means for one reservation, or postpones it.
-func (w *Sweeper) settleOne(ctx context.Context, r Reservation, verdicts answers) error {
+func (w *Sweeper) settleOne(ctx context.Context, r Reservation, verdicts answers) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, sweepRowTimeout)
 	defer cancel()
+	ctx, span := tracing.Start(ctx, "sweep reservation", r.OrderID, tracing.LinkTo(tracing.Stored(r.Traceparent)))
+	defer func() { tracing.End(span, err) }()
 	result, err := verdicts.of(r.OrderID)
 	if err != nil {
 		w.metrics.countFailed(failedNoAnswer)

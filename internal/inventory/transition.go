@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 	"gorm.io/gorm"
 
 	eventv1 "orderflow/api/proto/event/v1"
 	"orderflow/internal/database"
 	"orderflow/internal/mq/message"
+	"orderflow/internal/tracing"
 )
 
 // maxCustomerID is the size of the column: the text is foreign, and a row must not
@@ -24,6 +27,8 @@ type incident struct {
 	expiresAt  int64           // the order's due time, in epoch milliseconds
 	lines      []*eventv1.Line // the order's lines, unsorted; none if what needs none
 	arrived    arrival         // for the timeline
+
+	traceparent *string // the span that handles it; nil if none is recorded
 }
 
 // arrival is how an incident became known.
@@ -52,16 +57,18 @@ func (a arrival) with(detail string) arrival {
 // A *message.PermanentError says that the incident contradicts the reservation; on
 // every error nothing has changed, except on database.ErrUnknownOutcome, where
 // it may have: the redelivery finds out.
-func (s *Store) transition(ctx context.Context, in incident) (*Reservation, error) {
-	var err error
+func (s *Store) transition(ctx context.Context, in incident) (after *Reservation, err error) {
+	ctx, span := tracing.Start(ctx, "change reservation", in.orderID)
+	defer func() { tracing.End(span, err) }()
+	in.traceparent = tracing.Traceparent(ctx)
 	for range maxOvertaken {
 		var before Reservation
-		var after *Reservation
 		err = s.db.InTx(ctx, func(tx *gorm.DB) error {
 			current, err := lockReservation(tx, in.orderID)
 			if err != nil {
 				return err
 			}
+			span.SetName(decide(in.what, current.Status).action.String())
 			before = current
 			after, err = s.act(tx, in, current)
 			if err != nil {
@@ -70,6 +77,7 @@ func (s *Store) transition(ctx context.Context, in incident) (*Reservation, erro
 			return s.note(tx, s.entryOf(in, current, after))
 		})
 		if err == nil {
+			describe(span, after)
 			s.metrics.countTransition(in, before, after)
 			return after, nil
 		}
@@ -78,6 +86,14 @@ func (s *Store) transition(ctx context.Context, in incident) (*Reservation, erro
 		}
 	}
 	return nil, fmt.Errorf("order %s, %s: %w", in.orderID, in.what, err)
+}
+
+// describe says in the span where the reservation stands.
+func describe(span trace.Span, r *Reservation) {
+	if r != nil && span.IsRecording() {
+		span.SetAttributes(attribute.String("orderflow.reservation.status", r.Status.String()),
+			attribute.Int64("orderflow.reservation.version", r.Version))
+	}
 }
 
 // act carries out the decision about a reservation that is locked, or absent.
@@ -121,5 +137,6 @@ func (s *Store) newReservation(in incident, status Status) Reservation {
 	return Reservation{
 		OrderID: in.orderID, CustomerID: database.Cut(in.customerID, maxCustomerID), Status: status, Version: 1,
 		ExpiresAt: in.expiresAt, SweepAt: s.sweepAt(status, in.expiresAt), CreatedAt: now, UpdatedAt: now,
+		Traceparent: in.traceparent,
 	}
 }

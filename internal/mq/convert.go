@@ -55,7 +55,7 @@ const separators = "\x01\x02"
 // one does not, and the broker then schedules the half message and loses it
 // (apache/rocketmq#1543).
 func reserved(key string) bool {
-	return key == strings.ToUpper(key) || strings.HasPrefix(key, "__") || key == propertyWarmUp
+	return key == strings.ToUpper(key) || strings.HasPrefix(key, "__") || key == propertyWarmUp || key == propertyDelayed
 }
 
 // incoming makes our message of a received one. The broker's own properties are
@@ -90,6 +90,7 @@ func fromLibrary(msg *primitive.Message) message.Message {
 		m.Keys = strings.Fields(keys)
 	}
 	m.Origin = origin(properties)
+	m.Delayed = properties[propertyDelayed] != ""
 	maps.DeleteFunc(properties, func(key, _ string) bool { return reserved(key) })
 	return m
 }

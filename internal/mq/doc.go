@@ -16,6 +16,9 @@
 //   - an Admin that creates topics with their types and groups, checks what the
 //     broker answered and reads it back, and knows the broker's delay levels.
 //
+// Each send, delivery, local transaction and check-back is a span; package tracing says
+// which of them go on with a trace, and which begin one.
+//
 // Packages of the domain know none of it but the vocabulary in package message,
 // and declare interfaces of their own for what they need.
 package mq

@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
+	"go.opentelemetry.io/otel/attribute"
 
 	"orderflow/internal/mq/message"
+	"orderflow/internal/tracing"
 )
 
 // checkTimeout bounds one check-back: the library answers them one after the
@@ -41,11 +43,14 @@ func (l libraryListener) ExecuteLocalTransaction(msg *primitive.Message) primiti
 	}
 	call.message.ID = idOf(msg)
 	state, err := l.execute(ctx, call)
+	call.settle = startSettle(ctx, call.message, state)
 	call.complete(state, err)
 	return libraryState(state)
 }
 
 func (l libraryListener) execute(ctx context.Context, call *localCall) (state message.TransactionState, err error) {
+	ctx, span := startLocal(ctx, call.message)
+	defer func() { tracing.End(span, err) }()
 	defer func() {
 		if p := recover(); p != nil { // it may have committed before
 			state, err = message.StateUnknown, fmt.Errorf("local transaction panicked: %v\n%s", p, debug.Stack())
@@ -81,7 +86,13 @@ func (l libraryListener) check(ctx context.Context, msg *primitive.MessageExt) (
 			state = message.StateUnknown
 		}
 	}()
-	return l.p.listener.CheckLocalTransaction(ctx, incoming(msg))
+	m := incoming(msg)
+	ctx, span := startDelivery(ctx, l.p.client.tracer(), operationCheck, m)
+	defer func() {
+		describe(span, operationCheck, "", m, attribute.String("orderflow.answer", state.String()))
+		tracing.End(span, nil)
+	}()
+	return l.p.listener.CheckLocalTransaction(ctx, m)
 }
 
 // libraryState translates; the library's name for unknown changes with its

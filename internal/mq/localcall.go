@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"orderflow/internal/mq/message"
 )
 
@@ -15,6 +17,7 @@ type localCall struct {
 	ctx     context.Context
 	message message.Message
 	arg     any
+	settle  trace.Span // of the end of the half message; of the listener's goroutine alone
 
 	mu    sync.Mutex
 	begun bool

@@ -125,6 +125,7 @@ func (p *Producer) SendDelayed(ctx context.Context, m message.Message, d time.Du
 	var sent *primitive.Message
 	err = p.send(ctx, m, func(msg *primitive.Message) {
 		msg.WithDelayTimeLevel(level)
+		msg.WithProperty(propertyDelayed, "true")
 		sent = msg
 	})
 	if err != nil {

@@ -15,6 +15,10 @@ import (
 // 1970. The library has no name for it.
 const propertyDeliverAt = "TIMER_DELIVER_MS"
 
+// propertyDelayed marks a message that was sent to be delivered later. When that time has
+// come, nothing of the broker's own tells it from one that was not.
+const propertyDelayed = "sent-delayed"
+
 // TimerTooFarError says that a message is to be delivered later than the broker can
 // wait. Nothing was sent: it wraps ErrNotSent.
 type TimerTooFarError struct {
@@ -45,6 +49,7 @@ func (p *Producer) SendAt(ctx context.Context, m message.Message, at time.Time) 
 	if err != nil {
 		return err
 	}
+	msg.WithProperty(propertyDelayed, "true")
 	msg.WithProperty(propertyDeliverAt, strconv.FormatInt(max(0, at.UnixMilli()), 10))
 	return p.sends.run(ctx, func() error {
 		result, err := library.SendSync(ctx, msg)

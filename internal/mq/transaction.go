@@ -214,6 +214,11 @@ func (p *TransactionProducer) SendInTransaction(ctx context.Context, m message.M
 func (p *TransactionProducer) sendHalf(library libraryTransactionProducer, msg *primitive.Message, call *localCall) {
 	p.calls.Store(msg, call)
 	defer p.calls.Delete(msg)
+	defer func() {
+		if call.settle != nil {
+			call.settle.End()
+		}
+	}()
 	err := guarded(func() error {
 		result, err := library.SendMessageInTransaction(call.ctx, msg)
 		if err != nil {

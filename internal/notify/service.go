@@ -14,6 +14,7 @@ import (
 	"orderflow/internal/crashpoint"
 	"orderflow/internal/event"
 	"orderflow/internal/mq/message"
+	"orderflow/internal/tracing"
 )
 
 const (
@@ -112,11 +113,13 @@ func (s *Service) notifyAll(ctx context.Context, tag event.Tag, items []event.It
 // notify tells of one event, unless that is done, and counts what became of it.
 func (s *Service) notify(ctx context.Context, tag event.Tag, e *eventv1.OrderEvent) (err error) {
 	outcome := outcomeFailed
+	ctx, span := tracing.Start(ctx, "notify", e.GetOrderId())
 	defer func() {
 		if p := recover(); p != nil { // it would end the process: no handler's goroutine
 			err = fmt.Errorf("notification of order %s panicked: %v\n%s", e.GetOrderId(), p, debug.Stack())
 		}
 		s.metrics.count(string(tag), outcome)
+		tracing.End(span, err)
 	}()
 	n, broken := newNotification(tag, e)
 	if broken != nil {

@@ -52,6 +52,7 @@ type Order struct {
 	CancelReason   string     // in the customer's words
 	SweepAt        int64      // when the sweeper has to look at the row
 	SweepCount     int64      // how often it has found the stock not as it should be, since the last change of status
+	Traceparent    *string    // the span of the call that placed it; nil if none is recorded
 
 	Lines []Line `gorm:"-"` // sorted by SKU
 }

@@ -12,6 +12,7 @@ import (
 	"orderflow/internal/database"
 	"orderflow/internal/event"
 	"orderflow/internal/mq/message"
+	"orderflow/internal/tracing"
 )
 
 // Place places an order: it sends the timer and, at the same time, the half
@@ -34,6 +35,8 @@ func (s *Service) Place(ctx context.Context, d Draft) (Order, error) {
 	}
 	now := s.clock.Now()
 	o := s.store.schedule.plan(d.order(id.String(), window, now), now.UnixMilli())
+	o.Traceparent = tracing.Traceparent(ctx)
+	tracing.About(ctx, o.ID)
 
 	timer := s.sendTimer(ctx, o)
 	defer timer.abandon()

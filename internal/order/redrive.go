@@ -3,6 +3,10 @@ package order
 import (
 	"context"
 	"errors"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"orderflow/internal/tracing"
 )
 
 // RedriveAction is what was done about an order that an operator wants to be driven
@@ -52,7 +56,9 @@ func (s *Service) Redrive(ctx context.Context, ids []string) ([]RedriveResult, e
 	return results, nil
 }
 
-func (s *Service) redrive(ctx context.Context, id string) (RedriveAction, error) {
+func (s *Service) redrive(ctx context.Context, id string) (action RedriveAction, err error) {
+	ctx, span := tracing.Start(ctx, "redrive order", id)
+	defer func() { tracing.End(span, err) }()
 	for range maxDecisions {
 		o, found, err := s.store.find(ctx, id)
 		if err != nil {
@@ -61,6 +67,7 @@ func (s *Service) redrive(ctx context.Context, id string) (RedriveAction, error)
 		if !found {
 			return RedriveUnknown, nil
 		}
+		span.AddLink(trace.Link{SpanContext: tracing.Stored(o.Traceparent)}) // none if it is not valid
 		action := redriveOf(o)
 		if transitionExpire().CanLeave(o.Status) && o.ExpiresAt <= s.clock.Now().UnixMilli() {
 			action, err = RedriveExpired, s.expire(ctx, o, ByOperator)

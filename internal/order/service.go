@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"orderflow/internal/clock"
 	"orderflow/internal/event"
 	"orderflow/internal/mq/message"
@@ -50,7 +52,8 @@ type Deps struct {
 	Names        event.Names
 	Clock        clock.Clock
 	Log          *slog.Logger
-	Metrics      *Metrics // nil: nothing is counted
+	Metrics      *Metrics             // nil: nothing is counted
+	Tracer       trace.TracerProvider // nil: what begins here is not traced
 	Config       Config
 }
 
@@ -66,6 +69,7 @@ type Service struct {
 	clock        clock.Clock
 	log          *slog.Logger
 	metrics      *Metrics
+	tracer       trace.TracerProvider
 	config       Config
 }
 
@@ -73,7 +77,7 @@ type Service struct {
 func New(d Deps) *Service {
 	return &Service{
 		store: d.Store, transactions: d.Transactions, timers: d.Timers, parker: d.Parker,
-		parked: d.Parked, names: d.Names, clock: d.Clock, log: d.Log, metrics: d.Metrics, config: d.Config,
+		parked: d.Parked, names: d.Names, clock: d.Clock, log: d.Log, metrics: d.Metrics, tracer: d.Tracer, config: d.Config,
 	}
 }
 

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	eventv1 "orderflow/api/proto/event/v1"
 	"orderflow/internal/event"
 	"orderflow/internal/mq/message"
+	"orderflow/internal/tracing"
 )
 
 // HandleStockEvents is the consumer of stock-events: what inventory says of an
@@ -122,13 +125,29 @@ func (s *Service) confirm(ctx context.Context, o Order, n stockNews) error {
 	if after.settled() && o.SweepCount > 0 {
 		e = e.because("healed: the sweeper had sent %s again (looks: %d)", o.Status.tag(), o.SweepCount)
 	}
-	if err := s.store.inTx(ctx, func(tx *Tx) error { return tx.save(o, after, e) }); err != nil {
+	if err := s.saveConfirmed(ctx, o, after, e); err != nil {
 		return err
 	}
 	if after.settled() {
 		s.metrics.countHealed(o)
 	}
 	return nil
+}
+
+// saveConfirmed writes what inventory has confirmed.
+func (s *Service) saveConfirmed(ctx context.Context, before, after Order, e Entry) error {
+	ctx, span := tracing.Start(ctx, "confirm", before.ID)
+	err := s.store.inTx(ctx, func(tx *Tx) error { return tx.save(before, after, e) })
+	switch {
+	case errors.Is(err, errStale): // no failure: it is decided anew
+		span.SetAttributes(attribute.Bool("orderflow.overtaken", true))
+		span.End()
+		return err
+	case err == nil:
+		span.SetAttributes(attribute.String("orderflow.order.status", after.Status.String()), attribute.String("orderflow.stock", after.StockState.String()))
+	}
+	tracing.End(span, err)
+	return err
 }
 
 // holdsNothing tells whether inventory says that it holds nothing for the order, as

@@ -8,6 +8,7 @@ import (
 
 	"orderflow/internal/database"
 	"orderflow/internal/sweep"
+	"orderflow/internal/tracing"
 )
 
 // rowTimeout bounds what the sweeper does about one order; it is well within the
@@ -31,10 +32,12 @@ func (s *Service) sweepOnce(ctx context.Context) (full bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	errs := forEach(orders, func(_ int, o Order) error {
+	errs := forEach(orders, func(_ int, o Order) (err error) {
 		ctx, cancel := context.WithTimeout(ctx, rowTimeout)
 		defer cancel()
-		err := s.sweepOrder(ctx, o)
+		ctx, span := tracing.Root(ctx, s.tracer, "sweep order", o.ID, tracing.Stored(o.Traceparent))
+		defer func() { tracing.End(span, err) }()
+		err = s.sweepOrder(ctx, o)
 		if errors.Is(err, errStale) { // it has moved on by itself
 			return nil
 		}

@@ -12,6 +12,7 @@ import (
 	"orderflow/internal/database"
 	"orderflow/internal/event"
 	"orderflow/internal/mq/message"
+	"orderflow/internal/tracing"
 )
 
 // settleTimeout bounds the attempt to learn at once what became of a failed
@@ -72,12 +73,14 @@ func (l *Listener) ExecuteLocalTransaction(ctx context.Context, m message.Messag
 		}
 	}
 	l.crash.Hit(crashpoint.OrderBeforeTransaction)
-	err := l.store.inTx(ctx, func(tx *Tx) error {
+	inTx, span := tracing.Start(ctx, "transaction", "")
+	err := l.store.inTx(inTx, func(tx *Tx) error {
 		if err := tx.insertBarrier(work.barrier); err != nil {
 			return err
 		}
 		return work.apply(tx, m)
 	})
+	tracing.End(span, err)
 	switch {
 	case err == nil:
 		l.crash.Hit(crashpoint.OrderAfterCommit)

@@ -13,6 +13,7 @@ import (
 	"orderflow/internal/database"
 	"orderflow/internal/event"
 	"orderflow/internal/mq/message"
+	"orderflow/internal/tracing"
 )
 
 // Reasons of the errors that clients see; the proto says which call returns which.
@@ -137,7 +138,7 @@ func (k *Keeper) replayOne(ctx context.Context, replay Replay, orderID string, e
 	case err != nil:
 		return errLater(err)
 	}
-	err := replay.Handler(ctx, e.Parked.Message)
+	err := handle(ctx, replay.Handler, orderID, e.Parked.Message)
 	var permanent *message.PermanentError
 	switch {
 	case err == nil:
@@ -151,6 +152,14 @@ func (k *Keeper) replayOne(ctx context.Context, replay Replay, orderID string, e
 		return err
 	}
 	return errStillParked(permanent.Error())
+}
+
+// handle runs the handler in a span that is linked to whoever sent the message.
+func handle(ctx context.Context, handler message.Handler, orderID string, m message.Message) error {
+	ctx, span := tracing.Start(ctx, "replay "+m.Topic, orderID, tracing.LinkTo(tracing.SenderOf(m.Properties)))
+	err := handler(ctx, m)
+	tracing.End(span, err)
+	return err
 }
 
 // park parks again what could not be handled: its row is counted up.

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -21,6 +23,7 @@ import (
 	"orderflow/internal/event"
 	"orderflow/internal/mq/message"
 	"orderflow/internal/parking"
+	"orderflow/internal/tracing"
 	"orderflow/migrations"
 )
 
@@ -95,6 +98,28 @@ func TestReplayHandlesAndRemoves(t *testing.T) {
 			d.Error(diff)
 		}
 		d.refused(d.replay(e.ID), codes.NotFound, parking.ReasonNotFound, e.ID)
+	})
+}
+
+// A replay is a span within the operator's call, linked to whoever sent the message.
+func TestReplayIsLinkedToTheSender(t *testing.T) {
+	onEach(t, func(d *desk) {
+		spans := tracetest.NewSpanRecorder()
+		tracer := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)).Tracer("test")
+		sending, sent := tracer.Start(d.Context(), "sent")
+		p := sample()
+		p.Message.Body, p.Message.Properties = envelope(first), map[string]string{}
+		tracing.Inject(sending, p.Message.Properties)
+		park(d.T, d.store, p)
+		ctx, call := tracer.Start(d.Context(), "call")
+		if _, err := d.api.ReplayParked(ctx, &parkedv1.ReplayParkedRequest{Id: list(d.T, d.store)[0].ID}); err != nil {
+			d.Fatal(err)
+		}
+		replay := spans.Ended()[0]
+		if replay.Name() != "replay "+p.Message.Topic || replay.Parent().SpanID() != call.SpanContext().SpanID() ||
+			len(replay.Links()) != 1 || replay.Links()[0].SpanContext.SpanID() != sent.SpanContext().SpanID() {
+			d.Errorf("%s has the parent %v and links %v", replay.Name(), replay.Parent(), replay.Links())
+		}
 	})
 }
 

@@ -6,9 +6,12 @@ import (
 	"testing"
 	"time"
 
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -28,6 +31,35 @@ func TestTraceOfTheCallerReachesTheHandler(t *testing.T) {
 	}
 	if got.TraceID().String() != traceID {
 		t.Errorf("got trace %s, want %s", got.TraceID(), traceID)
+	}
+}
+
+// A call about one order is found by its id; questions after the health are no traces.
+func TestCallsAreTracedByTheirOrder(t *testing.T) {
+	spans := tracetest.NewSpanRecorder()
+	r := startTraced(t, sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)), func(context.Context) error { return nil })
+	const id = "0197a1b2-0000-7000-8000-000000000001"
+	for _, id := range []string{id, "jane@example.com"} {
+		if _, err := r.client.GetOrder(t.Context(), &orderv1.GetOrderRequest{OrderId: id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := r.health.Check(t.Context(), &healthv1.HealthCheckRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var about []string
+	for _, s := range spans.Ended() {
+		for _, a := range s.Attributes() {
+			if a.Key == "orderflow.order_id" {
+				about = append(about, s.Name()+" "+a.Value.AsString())
+			}
+		}
+	}
+	if want := "order.v1.OrderService/GetOrder " + id; len(about) != 1 || about[0] != want || len(spans.Ended()) != 2 {
+		t.Errorf("%d spans, those about an order are %v, want 2, and %s", len(spans.Ended()), about, want)
 	}
 }
 

@@ -8,12 +8,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"orderflow/internal/apierror"
+	"orderflow/internal/tracing"
 )
 
 // deadlineShare is the part of the caller's remaining time that a handler gets;
@@ -41,6 +43,9 @@ func newCallMetrics() *grpcprom.ServerMetrics {
 
 // unary is the interceptor of all calls of both services.
 func (i *interceptor) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
+	if r, ok := req.(interface{ GetOrderId() string }); ok && uuid.Validate(r.GetOrderId()) == nil {
+		tracing.About(ctx, r.GetOrderId())
+	}
 	err = i.guard(ctx, call{method: info.FullMethod, orders: ordersOf(req)}, func() error {
 		limited, cancel := context.WithTimeout(ctx, i.timeFor(ctx))
 		defer cancel()

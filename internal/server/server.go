@@ -14,6 +14,7 @@ import (
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc/filters"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
@@ -131,6 +132,7 @@ func newGRPC(calls *interceptor, metrics *grpcprom.ServerMetrics, tracer trace.T
 		grpc.StatsHandler(otelgrpc.NewServerHandler(
 			otelgrpc.WithTracerProvider(tracer),
 			otelgrpc.WithPropagators(propagation.TraceContext{}),
+			otelgrpc.WithFilter(filters.Not(filters.HealthCheck())), // they come every few seconds, and say nothing
 		)),
 		grpc.ChainUnaryInterceptor(metrics.UnaryServerInterceptor(), calls.unary),
 		grpc.ChainStreamInterceptor(metrics.StreamServerInterceptor(), calls.stream),

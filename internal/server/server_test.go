@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/goleak"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -79,10 +80,15 @@ type running struct {
 
 func start(t *testing.T, get func(ctx context.Context) error, checks ...Check) *running {
 	t.Helper()
+	return startTraced(t, noop.NewTracerProvider(), get, checks...)
+}
+
+func startTraced(t *testing.T, tracer trace.TracerProvider, get func(ctx context.Context) error, checks ...Check) *running {
+	t.Helper()
 	r := &running{log: &logText{}, served: make(chan error, 1)}
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	deps := Deps{
-		Log: log, Tracer: noop.NewTracerProvider(), Registry: prometheus.NewRegistry(),
+		Log: log, Tracer: tracer, Registry: prometheus.NewRegistry(),
 		Readiness: NewReadiness(log, 5*time.Millisecond, checks...),
 	}
 	cfg := Config{Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0"}

@@ -23,7 +23,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"orderflow/internal/version"
@@ -75,13 +74,6 @@ func (h tracing) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 // WithGroup keeps the wrapper around the handler of a group.
 func (h tracing) WithGroup(name string) slog.Handler { return tracing{h.Handler.WithGroup(name)} }
-
-// NewTracer returns a provider that makes ids, which tie the log lines and
-// messages of one order together, and records nothing, as there is no exporter.
-// A caller's decision to sample is passed on to whom we call.
-func NewTracer() trace.TracerProvider {
-	return sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.NeverSample())))
-}
 
 // NewRegistry returns a registry with the metrics of the Go runtime and of the
 // process, its build, and the lines that its log has dropped; sink may be nil.

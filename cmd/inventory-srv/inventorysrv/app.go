@@ -101,11 +101,11 @@ func newStockEvents(c mq.Client, n event.Names) *mq.Producer {
 
 func newService(
 	host assembly.Host, names event.Names, store *inventory.Store, orders orderv1.OrderServiceClient,
-	stockEvents *mq.Producer, parked message.Parker, point *crashpoint.Point,
+	stockEvents *mq.Producer, parked message.Parker, point *crashpoint.Point, tracer trace.TracerProvider,
 ) *inventory.Service {
 	return inventory.New(inventory.Deps{
 		Store: store, Orders: orders, StockEvents: stockEvents, Parker: parked,
-		Names: names, Clock: host.Clock, Crash: point, Log: host.Log,
+		Names: names, Clock: host.Clock, Crash: point, Log: host.Log, Tracer: tracer,
 	})
 }
 

@@ -17,6 +17,7 @@ type Config struct {
 	cli.Consumers
 	cli.Sweeper
 	cli.Process
+	cli.Tracing
 	cli.Log
 }
 

@@ -12,7 +12,6 @@ import (
 	"orderflow/internal/inventory"
 	"orderflow/internal/mq"
 	"orderflow/internal/parking"
-	"orderflow/internal/telemetry"
 )
 
 // Injectors from wire.go:
@@ -21,26 +20,32 @@ import (
 // after Run.
 func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error) {
 	config := newServerConfig(c)
-	tracerProvider := telemetry.NewTracer()
-	registry := assembly.NewRegistry(host)
-	database := c.Database
-	db, cleanup, err := assembly.OpenDatabase(database, registry, host)
+	service := newName()
+	tracing := c.Tracing
+	tracerProvider, cleanup, err := assembly.NewTracer(ctx, service, tracing, host)
 	if err != nil {
 		return nil, nil, err
 	}
+	registry := assembly.NewRegistry(host)
+	database := c.Database
+	db, cleanup2, err := assembly.OpenDatabase(database, registry, host)
+	if err != nil {
+		cleanup()
+		return nil, nil, err
+	}
 	broker := c.Broker
-	admin, cleanup2 := assembly.NewAdmin(broker, host)
+	admin, cleanup3 := assembly.NewAdmin(broker, host)
 	names := newNames(c)
 	groups := newGroups(names)
-	service := newName()
 	metrics := mq.NewMetrics(registry)
 	client := assembly.NewMQClient(service, broker, host, metrics, tracerProvider)
 	producer := newStockEvents(client, names)
 	clock := host.Clock
 	inventoryMetrics := inventory.NewMetrics(registry)
 	store := newStore(c, db, clock, inventoryMetrics)
-	orderServiceClient, cleanup3, err := newOrders(c, host, tracerProvider)
+	orderServiceClient, cleanup4, err := newOrders(c, host, tracerProvider)
 	if err != nil {
+		cleanup3()
 		cleanup2()
 		cleanup()
 		return nil, nil, err
@@ -49,12 +54,13 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	parker := assembly.NewParker(parkingStore, metrics, host)
 	point, err := newPoint(c)
 	if err != nil {
+		cleanup4()
 		cleanup3()
 		cleanup2()
 		cleanup()
 		return nil, nil, err
 	}
-	inventoryService := newService(host, names, store, orderServiceClient, producer, parker, point)
+	inventoryService := newService(host, names, store, orderServiceClient, producer, parker, point, tracerProvider)
 	inventorysrvConsumers := newConsumers(c, client, names, inventoryService, parker)
 	inventoryConsumers := newSuspendable(host, names, inventorysrvConsumers)
 	sweepMetrics := inventory.NewSweepMetrics(registry)
@@ -70,8 +76,9 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	replays := newReplays(inventoryService, orderServiceClient)
 	keeper := assembly.NewKeeper(parkingStore, parker, replays, host)
 	v := newRegister(store, parkingStore, keeper, inventoryConsumers, host)
-	server, cleanup4, err := assembly.NewServer(ctx, config, host, tracerProvider, registry, readiness, v)
+	server, cleanup5, err := assembly.NewServer(ctx, config, host, tracerProvider, registry, readiness, v)
 	if err != nil {
+		cleanup4()
 		cleanup3()
 		cleanup2()
 		cleanup()
@@ -79,6 +86,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	}
 	app := newApp(server, plan, registry)
 	return app, func() {
+		cleanup5()
 		cleanup4()
 		cleanup3()
 		cleanup2()

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 
 	orderv1 "orderflow/api/proto/order/v1"
@@ -77,10 +78,11 @@ func newTimers(c mq.Client, n event.Names) *mq.Producer {
 func newService(
 	c Config, host assembly.Host, names event.Names, store *order.Store,
 	transactions *mq.TransactionProducer, timers *mq.Producer, parker message.Parker, parked *parking.Store, metrics *order.Metrics,
+	tracer trace.TracerProvider,
 ) *order.Service {
 	return order.New(order.Deps{
 		Store: store, Transactions: transactions, Timers: timers, Parker: parker, Parked: parked,
-		Names: names, Clock: host.Clock, Log: host.Log, Metrics: metrics, Config: c.orders(),
+		Names: names, Clock: host.Clock, Log: host.Log, Metrics: metrics, Tracer: tracer, Config: c.orders(),
 	})
 }
 

@@ -23,6 +23,7 @@ type Config struct {
 	cli.Sweeper
 	ResendAfter time.Duration `default:"1m" help:"How long inventory may take to confirm an order's stock before the sweeper sends its event again, at first; twice as long each time, up to 1h. 100ms to 1h."`
 	cli.Process
+	cli.Tracing
 	cli.Log
 }
 

@@ -12,7 +12,6 @@ import (
 	"orderflow/internal/mq"
 	"orderflow/internal/order"
 	"orderflow/internal/parking"
-	"orderflow/internal/telemetry"
 )
 
 // New puts order-srv together. The clean-up closes what was opened, also after
@@ -20,10 +19,10 @@ import (
 func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error) {
 	wire.Build(
 		newName, newNames, newPoint, newServerConfig, newGroups, newSchedule,
-		wire.FieldsOf(new(Config), "Database", "Broker"),
+		wire.FieldsOf(new(Config), "Database", "Broker", "Tracing"),
 		wire.FieldsOf(new(assembly.Host), "Clock"),
 
-		telemetry.NewTracer, assembly.NewRegistry,
+		assembly.NewTracer, assembly.NewRegistry,
 		wire.Bind(new(prometheus.Registerer), new(*prometheus.Registry)),
 
 		assembly.OpenDatabase, order.NewStore, assembly.NewParker,

@@ -12,7 +12,6 @@ import (
 	"orderflow/internal/mq"
 	"orderflow/internal/order"
 	"orderflow/internal/parking"
-	"orderflow/internal/telemetry"
 )
 
 // Injectors from wire.go:
@@ -21,26 +20,32 @@ import (
 // Run.
 func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error) {
 	config := newServerConfig(c)
-	tracerProvider := telemetry.NewTracer()
-	registry := assembly.NewRegistry(host)
-	database := c.Database
-	db, cleanup, err := assembly.OpenDatabase(database, registry, host)
+	service := newName()
+	tracing := c.Tracing
+	tracerProvider, cleanup, err := assembly.NewTracer(ctx, service, tracing, host)
 	if err != nil {
 		return nil, nil, err
 	}
+	registry := assembly.NewRegistry(host)
+	database := c.Database
+	db, cleanup2, err := assembly.OpenDatabase(database, registry, host)
+	if err != nil {
+		cleanup()
+		return nil, nil, err
+	}
 	broker := c.Broker
-	admin, cleanup2 := assembly.NewAdmin(broker, host)
+	admin, cleanup3 := assembly.NewAdmin(broker, host)
 	names := newNames(c)
 	groups := newGroups(names)
 	clock := host.Clock
 	schedule := newSchedule(c)
 	metrics := order.NewMetrics(registry)
 	store := order.NewStore(db, clock, schedule, metrics)
-	service := newName()
 	mqMetrics := mq.NewMetrics(registry)
 	client := assembly.NewMQClient(service, broker, host, mqMetrics, tracerProvider)
 	point, err := newPoint(c)
 	if err != nil {
+		cleanup3()
 		cleanup2()
 		cleanup()
 		return nil, nil, err
@@ -50,7 +55,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	producer := newTimers(client, names)
 	parkingStore := parking.NewStore(db, clock)
 	parker := assembly.NewParker(parkingStore, mqMetrics, host)
-	orderService := newService(c, host, names, store, transactionProducer, producer, parker, parkingStore, metrics)
+	orderService := newService(c, host, names, store, transactionProducer, producer, parker, parkingStore, metrics, tracerProvider)
 	consumer := newConsumer(c, client, names, orderService, parker)
 	ordersrvDrains := newDrains(client, names, parker)
 	task := newKeepTopology(c, host, admin, names)
@@ -63,14 +68,16 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	replays := newReplays(orderService)
 	keeper := assembly.NewKeeper(parkingStore, parker, replays, host)
 	v := newRegister(orderService, keeper)
-	server, cleanup3, err := assembly.NewServer(ctx, config, host, tracerProvider, registry, readiness, v)
+	server, cleanup4, err := assembly.NewServer(ctx, config, host, tracerProvider, registry, readiness, v)
 	if err != nil {
+		cleanup3()
 		cleanup2()
 		cleanup()
 		return nil, nil, err
 	}
 	app := newApp(server, plan, registry)
 	return app, func() {
+		cleanup4()
 		cleanup3()
 		cleanup2()
 		cleanup()

@@ -33,6 +33,9 @@ type Commands struct {
 	Real  Real  `cmd:"" help:"Tell the story with the programs of both services, on a broker and databases that run."`
 
 	Running Running `cmd:"" help:"Tell the story with services that run already, be it elsewhere."`
+
+	Peak       Peak       `cmd:"" help:"Show peak shaving: a burst of orders waits at the broker while inventory goes at its own pace."`
+	Decoupling Decoupling `cmd:"" help:"Show decoupling: orders are taken while inventory handles no messages, and reserved afterwards."`
 }
 
 // Logs says where the services log.
@@ -102,6 +105,8 @@ func (l Logs) in(f func(folder string) error, out cli.Output) (err error) {
 		if folder, err = os.MkdirTemp("", "orderflow-demo-"); err != nil {
 			return fmt.Errorf("make folder for the logs: %w", err)
 		}
+	} else if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("make folder for the logs: %w", err)
 	}
 	if err := f(folder); err != nil {
 		newStory(out.Stdout).say("the services' logs are in " + folder)

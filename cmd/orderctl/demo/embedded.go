@@ -13,8 +13,9 @@ import (
 
 // embedded are both services and the broker in this process.
 type embedded struct {
-	log    *slog.Logger
-	system *dev.System
+	log            *slog.Logger
+	inventoryFlags []string // more settings of inventory-srv
+	system         *dev.System
 }
 
 // Title says what they run on.
@@ -24,7 +25,7 @@ func (e *embedded) Title() string {
 
 // Start starts everything.
 func (e *embedded) Start(ctx context.Context) (orders, inventory string, err error) {
-	if e.system, err = dev.Start(ctx, dev.Options{Log: e.log}); err != nil {
+	if e.system, err = dev.Start(ctx, dev.Options{Log: e.log, InventoryFlags: e.inventoryFlags}); err != nil {
 		return "", "", err
 	}
 	return e.system.OrderAddr(), e.system.InventoryAddr(), nil

@@ -16,6 +16,7 @@ import (
 // elsewhere.
 type processes struct {
 	command           Real
+	inventoryEnv      []string         // more settings of inventory-srv
 	orders, inventory *process.Process // nil when it does not run
 }
 
@@ -85,10 +86,10 @@ func (p *processes) start(ctx context.Context, name string, env []string) (*proc
 
 // StartInventory starts inventory-srv.
 func (p *processes) StartInventory(ctx context.Context) (address string, err error) {
-	p.inventory, err = p.start(ctx, "inventory-srv", []string{
+	p.inventory, err = p.start(ctx, "inventory-srv", append([]string{
 		"INVENTORY_DATABASE_URL=" + string(p.command.InventoryDatabaseURL),
 		"INVENTORY_ORDER_SERVICE=" + p.orders.GRPC(),
-	})
+	}, p.inventoryEnv...))
 	if err != nil {
 		return "", err
 	}

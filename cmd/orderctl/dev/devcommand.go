@@ -23,6 +23,7 @@ type Command struct {
 	DevControlFlags
 	NotifyFlags
 	PaymentWindow time.Duration `default:"30m" help:"How long a customer has to pay unless the order says otherwise: one of the delay levels, 1s to 720h."`
+	cli.Tracing
 	cli.Log
 }
 
@@ -61,11 +62,10 @@ func (c Command) Run(ctx context.Context, out cli.Output) (err error) {
 	s, err := Start(ctx, Options{
 		Log: log, Data: c.Data,
 		Broker: append(c.BrokerFlags.options(), devbroker.WithListen(c.BrokerListen)),
-		OrderFlags: []string{
-			"--listen=" + c.OrderListen, "--admin-listen=" + c.OrderAdmin, "--payment-window=" + c.PaymentWindow.String(),
-		},
-		InventoryFlags: []string{"--listen=" + c.InventoryListen, "--admin-listen=" + c.InventoryAdmin},
-		Notify:         c.NotifyFlags.wanted(), NotifyFlags: c.NotifyFlags.flags(),
+		OrderFlags: append(c.Tracing.Flags(),
+			"--listen="+c.OrderListen, "--admin-listen="+c.OrderAdmin, "--payment-window="+c.PaymentWindow.String()),
+		InventoryFlags: append(c.Tracing.Flags(), "--listen="+c.InventoryListen, "--admin-listen="+c.InventoryAdmin),
+		Notify:         c.NotifyFlags.wanted(), NotifyFlags: append(c.Tracing.Flags(), c.NotifyFlags.flags()...),
 	})
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ type Config struct {
 	SendTimeout         time.Duration `default:"30s" help:"How long sending one notification may take, with its retries, 1s to 5m."`
 	ConsumerConcurrency int           `default:"8" help:"How many messages are handled at once, 1 to 1000."`
 	cli.Process
+	cli.Tracing
 	cli.Log
 }
 

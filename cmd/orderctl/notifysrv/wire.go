@@ -12,17 +12,16 @@ import (
 	"orderflow/internal/mq"
 	"orderflow/internal/notify"
 	"orderflow/internal/parking"
-	"orderflow/internal/telemetry"
 )
 
 // New puts the notifier together. The clean-up closes what was opened, also after Run.
 func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error) {
 	wire.Build(
 		newName, newNames, newPoint, newServerConfig, newGroups,
-		wire.FieldsOf(new(Config), "Database", "Broker"),
+		wire.FieldsOf(new(Config), "Database", "Broker", "Tracing"),
 		wire.FieldsOf(new(assembly.Host), "Clock"),
 
-		telemetry.NewTracer, assembly.NewRegistry,
+		assembly.NewTracer, assembly.NewRegistry,
 		wire.Bind(new(prometheus.Registerer), new(*prometheus.Registry)),
 
 		assembly.OpenDatabase, notify.NewStore, parking.NewStore, parking.NewMetrics, assembly.NewParker,

@@ -12,7 +12,6 @@ import (
 	"orderflow/internal/mq"
 	"orderflow/internal/notify"
 	"orderflow/internal/parking"
-	"orderflow/internal/telemetry"
 )
 
 // Injectors from wire.go:
@@ -20,24 +19,30 @@ import (
 // New puts the notifier together. The clean-up closes what was opened, also after Run.
 func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error) {
 	config := newServerConfig(c)
-	tracerProvider := telemetry.NewTracer()
-	registry := assembly.NewRegistry(host)
-	database := c.Database
-	db, cleanup, err := assembly.OpenDatabase(database, registry, host)
+	service := newName()
+	tracing := c.Tracing
+	tracerProvider, cleanup, err := assembly.NewTracer(ctx, service, tracing, host)
 	if err != nil {
 		return nil, nil, err
 	}
+	registry := assembly.NewRegistry(host)
+	database := c.Database
+	db, cleanup2, err := assembly.OpenDatabase(database, registry, host)
+	if err != nil {
+		cleanup()
+		return nil, nil, err
+	}
 	broker := c.Broker
-	admin, cleanup2 := assembly.NewAdmin(broker, host)
+	admin, cleanup3 := assembly.NewAdmin(broker, host)
 	names := newNames(c)
 	groups := newGroups(c)
 	clock := host.Clock
 	store := notify.NewStore(db, clock)
-	service := newName()
 	metrics := mq.NewMetrics(registry)
 	client := assembly.NewMQClient(service, broker, host, metrics, tracerProvider)
-	sender, cleanup3, err := newSender(c, host)
+	sender, cleanup4, err := newSender(c, host)
 	if err != nil {
+		cleanup3()
 		cleanup2()
 		cleanup()
 		return nil, nil, err
@@ -47,6 +52,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	notifyMetrics := notify.NewMetrics(registry)
 	point, err := newPoint(c)
 	if err != nil {
+		cleanup4()
 		cleanup3()
 		cleanup2()
 		cleanup()
@@ -62,8 +68,9 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	replays := newReplays(c, notifyService)
 	keeper := assembly.NewKeeper(parkingStore, parker, replays, host)
 	v := newRegister(keeper)
-	server, cleanup4, err := assembly.NewServer(ctx, config, host, tracerProvider, registry, readiness, v)
+	server, cleanup5, err := assembly.NewServer(ctx, config, host, tracerProvider, registry, readiness, v)
 	if err != nil {
+		cleanup4()
 		cleanup3()
 		cleanup2()
 		cleanup()
@@ -71,6 +78,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	}
 	app := newApp(server, plan, registry)
 	return app, func() {
+		cleanup5()
 		cleanup4()
 		cleanup3()
 		cleanup2()

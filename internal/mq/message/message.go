@@ -29,6 +29,8 @@ type Message struct {
 	ID string
 	// Attempt is 1 for the first delivery and grows with each redelivery.
 	Attempt int
+	// Delayed says that it was sent to be delivered later.
+	Delayed bool
 	// BornAt is when the sender made the message, by the sender's clock.
 	BornAt time.Time
 	// StoredAt is when the broker stored it, by the broker's clock.
@@ -105,6 +107,9 @@ func (e *PermanentError) Error() string { return e.Reason + ": " + e.Err.Error()
 
 // Unwrap returns the cause.
 func (e *PermanentError) Unwrap() error { return e.Err }
+
+// ErrorType is the reason, which is what the error is called in traces.
+func (e *PermanentError) ErrorType() string { return e.Reason }
 
 // Parked is a message, or one event of it, that could not be handled and was
 // put aside.

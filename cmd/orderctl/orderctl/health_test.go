@@ -1,0 +1,51 @@
+package orderctl
+
+import (
+	"bytes"
+	"net"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+
+	"orderflow/internal/cli"
+)
+
+// Replicas that are ready, that are not, and that are not there, each on a line.
+func TestHealth(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv, answers := grpc.NewServer(), health.NewServer()
+	healthv1.RegisterHealthServer(srv, answers)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = srv.Serve(listener) // ends with Stop
+	}()
+	t.Cleanup(func() { srv.Stop(); <-ended })
+	address := listener.Addr().String()
+
+	ask := func(args ...string) (code int, stdout, stderr string) {
+		var out, err bytes.Buffer
+		code = Program().Main(t.Context(), append([]string{"health"}, args...), cli.Output{Stdout: &out, Stderr: &err})
+		return code, out.String(), err.String()
+	}
+	if code, stdout, stderr := ask("--order-service="+address, "--inventory-service="+address); code != 0 || strings.Count(stdout, "  ready\n") != 2 {
+		t.Errorf("both are ready: exit code %d, %q, %q", code, stdout, stderr)
+	}
+	code, stdout, stderr := ask(address, "127.0.0.1:1")
+	if code != 1 || !strings.Contains(stdout, address+"  ready") || !strings.Contains(stdout, "no answer") || !strings.Contains(stderr, "1 of 2 are not ready") {
+		t.Errorf("one is gone: exit code %d, %q, %q", code, stdout, stderr)
+	}
+	answers.Shutdown()
+	if code, stdout, stderr := ask(address); code != 1 || !strings.Contains(stdout, "not ready") {
+		t.Errorf("it drains: exit code %d, %q, %q", code, stdout, stderr)
+	}
+	if code, _, stderr := ask("nonsense"); code != 2 || !strings.Contains(stderr, "must look like HOST:PORT") {
+		t.Errorf("no address: exit code %d, %q", code, stderr)
+	}
+}
