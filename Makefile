@@ -39,20 +39,22 @@ NO_STACK = env -u ORDERFLOW_TEST_MYSQL -u ORDERFLOW_TEST_NAMESRV
 ON_STACK = $(STACK) run
 
 .PHONY: help generate generate-check lint build test test-race test-real conformance demo demo-real bench bench-audit clean \
-	compose-check reproducible \
+	compose-check reproducible alerts-check alerts-drill \
 	stack-up stack-down stack-reset stack-status stack-env
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-generate: ## write all generated files: protobuf, wiring, tables of the README, docs/state-machine.md, docs/metrics.md
+generate: ## write all generated files: protobuf, wiring, tables of the README, docs/state-machine.md, docs/metrics.md, dashboards
 	$(TOOL) buf generate
 	$(TOOL) wire ./cmd/...
 	$(GO) run ./internal/configdoc README.md
 	$(GO) run ./internal/statedoc docs/state-machine.md
 	$(GO) run ./internal/metricdoc docs/metrics.md
+	$(GO) run ./internal/dashboards deploy/observability/dashboards
 
-GENERATED := 'api/proto/*.pb.go' 'cmd/*wire_gen.go' README.md docs/state-machine.md docs/metrics.md
+GENERATED := 'api/proto/*.pb.go' 'cmd/*wire_gen.go' README.md docs/state-machine.md docs/metrics.md \
+	deploy/observability/dashboards
 
 generate-check: generate ## fail if a generated file is not up to date
 	@git diff --exit-code -- $(GENERATED) || { echo 'run "make generate" and commit the result'; exit 1; }
@@ -87,6 +89,13 @@ demo: ## tell the story of an order, with everything in one process
 
 demo-real: build ## tell it with the real programs on a real broker and database
 	@$(ON_STACK) bin/orderctl demo real
+
+alerts-check: ## check the alert rules and run their unit tests (needs promtool, of Debian's package prometheus)
+	promtool check rules deploy/observability/alerts.yml
+	cd deploy/observability && promtool test rules alerts_test.yml
+
+alerts-drill: build ## make each alert fire for real and mend it, in 15 minutes (needs prometheus and sqlite3)
+	@bash deploy/observability/drill/drill.sh
 
 bench: ## measure orders against the raw floor, and devbroker against RocketMQ
 	@$(ON_STACK) $(GO) test -run '^$$' -bench 'PlaceOrder' -timeout 30m $(TESTFLAGS) ./test/bench/...
