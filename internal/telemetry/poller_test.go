@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,16 +18,40 @@ import (
 	"orderflow/internal/telemetry/telemetrytest"
 )
 
+// lockedBuffer is a log that is read while it is written.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
 // What cannot be asked is counted, is one warning however long it lasts, and delays
 // no other poll.
 func TestPoller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		var failure error
-		asked := 0
+		var out lockedBuffer
+		var failing atomic.Bool
+		var asked atomic.Int64
 		registry := prometheus.NewRegistry()
 		poller := NewPoller(registry, clock.System{}, slog.New(slog.NewTextHandler(&out, nil)),
-			Poll{Name: "good", Ask: func(context.Context) error { asked++; return failure }},
+			Poll{Name: "good", Ask: func(context.Context) error {
+				asked.Add(1)
+				if failing.Load() {
+					return errors.New("down")
+				}
+				return nil
+			}},
 			Poll{Name: "stuck", Ask: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }},
 			Poll{Name: "broken", Ask: func(context.Context) error { panic("boom") }})
 		ctx, end := context.WithCancel(t.Context())
@@ -39,19 +65,19 @@ func TestPoller(t *testing.T) {
 		}
 		synctest.Wait()
 		began := float64(time.Now().Unix())
-		if asked != 1 || failed("good") != 0 || failed("broken") != 1 || last() != began {
-			t.Errorf("at once: asked %d times, failed %v and %v, last %v", asked, failed("good"), failed("broken"), last())
+		if asked.Load() != 1 || failed("good") != 0 || failed("broken") != 1 || last() != began {
+			t.Errorf("at once: asked %d times, failed %v and %v, last %v", asked.Load(), failed("good"), failed("broken"), last())
 		}
-		failure = errors.New("down")
+		failing.Store(true)
 		time.Sleep(3*PollInterval + time.Second)
 		synctest.Wait()
-		if asked != 4 || failed("good") != 3 || failed("stuck") < 2 || last() != began {
-			t.Errorf("asked %d times, failed %v and %v, last %v", asked, failed("good"), failed("stuck"), last())
+		if asked.Load() != 4 || failed("good") != 3 || failed("stuck") < 2 || last() != began {
+			t.Errorf("asked %d times, failed %v and %v, last %v", asked.Load(), failed("good"), failed("stuck"), last())
 		}
 		if n := strings.Count(out.String(), "poll=good"); n != 1 {
 			t.Errorf("%d lines about an outage that lasts:\n%s", n, out.String())
 		}
-		failure = nil
+		failing.Store(false)
 		time.Sleep(PollInterval)
 		synctest.Wait()
 		if !strings.Contains(out.String(), "up to date again") || last() == began {

@@ -105,6 +105,7 @@ func TestT23CreatedComesAfterTheEndOfTheWindow(t *testing.T) {
 		s.waitStock(tea, 0, 4, 0)
 		s.eventually(waitTimeout, s.unsettled)
 		for _, o := range dead {
+			s.waitHeardOf(o) // for a closed order, nothing at inventory is well, too
 			s.wantReservation(o, givenBack, 1)
 		}
 		s.waitLag(s.names.InventoryOrderEvents, s.names.OrderEvents)

@@ -229,6 +229,19 @@ func (s *system) wantReservation(o *orderv1.Order, want inventoryv1.ReservationS
 	}
 }
 
+// waitHeardOf waits until any event of the order has reached inventory-srv.
+func (s *system) waitHeardOf(o *orderv1.Order) {
+	s.t.Helper()
+	s.eventually(waitTimeout, func() string {
+		ctx, cancel := s.call()
+		defer cancel()
+		if _, err := s.stockClient.GetReservation(ctx, &inventoryv1.GetReservationRequest{OrderId: o.GetOrderId()}); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+}
+
 // wantUnavailable checks that an error says "repeat", and when.
 func (s *system) wantUnavailable(err error) {
 	s.t.Helper()

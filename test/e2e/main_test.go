@@ -21,9 +21,12 @@ import (
 	"orderflow/internal/mq/realbroker"
 )
 
-// parallelTests is how many tests run at once: they wait most of the time, but each has
-// up to four services.
-const parallelTests = "6"
+// How many tests run at once: they wait most of the time, but each has up to four
+// services, and with the real parts a MariaDB and a RocketMQ share the machine.
+const (
+	parallelTests     = "10"
+	parallelRealTests = "6"
+)
 
 // suite is what all tests of one run have in common.
 type suite struct {
@@ -72,7 +75,11 @@ func testMain(m *testing.M) (code int) {
 		run.shared[on] = &sharedDeployment{}
 	}
 	if !isSet("test.parallel") {
-		_ = flag.Set("test.parallel", parallelTests)
+		most := parallelTests
+		if run.missing(onReal) == "" {
+			most = parallelRealTests
+		}
+		_ = flag.Set("test.parallel", most)
 	}
 	code = m.Run()
 	if err := run.close(); err != nil {

@@ -61,7 +61,7 @@ func newPrivateStack(t *testing.T, checks int) (*privateStack, error) {
 	return &privateStack{
 		dir: dir, address: net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0])),
 		env: []string{
-			"STACK_DIR=" + dir, fmt.Sprintf("STACK_NAMESRV_PORT=%d", ports[0]),
+			"STACK_DIR=" + dir, "STACK_MYSQL_DATA=", fmt.Sprintf("STACK_NAMESRV_PORT=%d", ports[0]),
 			fmt.Sprintf("STACK_BROKER_PORT=%d", ports[1]), fmt.Sprintf("STACK_MYSQL_PORT=%d", ports[2]),
 			fmt.Sprintf("STACK_TRANSACTION_CHECKS=%d", min(checks, realMaxChecks)),
 		},

@@ -6,6 +6,7 @@ import (
 	"image/color"
 	"io"
 	"os"
+	"strconv"
 	"time"
 
 	"gonum.org/v1/plot"
@@ -45,8 +46,8 @@ func (c chart) draw(w io.Writer) error {
 	p := plot.New()
 	p.Title.Text, p.Title.Padding = c.title, vg.Points(6)
 	p.X.Label.Text, p.Y.Label.Text = "seconds", "orders"
-	p.Y.Min = 0
-	p.Y.Tick.Marker = plot.TickerFunc(groupedTicks)
+	p.X.Min, p.Y.Min = 0, 0
+	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(plainTicks), plot.TickerFunc(groupedTicks)
 	p.Legend.Top, p.Legend.Left = true, true
 	p.BackgroundColor = color.White
 	p.Add(plotter.NewGrid())
@@ -106,6 +107,17 @@ func (c chart) addMarks(p *plot.Plot) error {
 		p.Legend.Add(fmt.Sprintf("%.1f s: %s", m.at.Round(100*time.Millisecond).Seconds(), m.what), line)
 	}
 	return nil
+}
+
+// plainTicks are the usual ones, without zeros behind the point.
+func plainTicks(low, high float64) []plot.Tick {
+	ticks := plot.DefaultTicks{}.Ticks(low, high)
+	for i := range ticks {
+		if ticks[i].Label != "" {
+			ticks[i].Label = strconv.FormatFloat(ticks[i].Value, 'g', 6, 64)
+		}
+	}
+	return ticks
 }
 
 // groupedTicks are the usual ones, with numbers as people write them.
