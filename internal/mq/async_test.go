@@ -10,6 +10,7 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 
 	"orderflow/internal/mq/message"
+	"orderflow/internal/telemetry/telemetrytest"
 )
 
 // sends makes the library's answer to every send.
@@ -44,7 +45,7 @@ func TestAsyncSendTellsTheOutcomeOnce(t *testing.T) {
 			t.Errorf("%s: Stop = %v, told %d times more", name, err, len(told))
 		}
 		outcome := map[bool]string{true: "ok", false: "error"}[test.ok]
-		if got := count(t, r, "mq_messages_sent_total", "outcome", outcome); got != 1 {
+		if got := telemetrytest.Value(t, r, "mq_messages_sent_total", "outcome", outcome); got != 1 {
 			t.Errorf("%s: counted %v times", name, got)
 		}
 	}
@@ -109,7 +110,7 @@ func TestAsyncSendThatIsNotAccepted(t *testing.T) {
 		if err := p.SendAsync(test.ctx, test.m, test.done); !errors.Is(err, message.ErrNotSent) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if got := count(t, r, "mq_messages_sent_total", "outcome", "error"); got != 1 {
+		if got := telemetrytest.Value(t, r, "mq_messages_sent_total", "outcome", "error"); got != 1 {
 			t.Errorf("%s: counted %v times", name, got)
 		}
 		if err := p.Stop(t.Context()); err != nil {

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"orderflow/internal/mq/message"
+	"orderflow/internal/telemetry/telemetrytest"
 )
 
 func TestBatchIsOneSendWithAnIDForEach(t *testing.T) {
@@ -47,7 +48,7 @@ func TestBatchIsOneSendWithAnIDForEach(t *testing.T) {
 	if messages[1].Properties != nil {
 		t.Errorf("the caller's properties have changed: %v", messages[1].Properties)
 	}
-	if got := count(t, r, "mq_messages_sent_total", "outcome", "ok"); got != 3 {
+	if got := telemetrytest.Value(t, r, "mq_messages_sent_total", "outcome", "ok"); got != 3 {
 		t.Errorf("counted %v messages", got)
 	}
 }
@@ -83,7 +84,7 @@ func TestBatchThatIsRefused(t *testing.T) {
 			errors.Is(err, message.ErrUnavailable) || !strings.Contains(err.Error(), test.text) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if got := count(t, r, "mq_messages_sent_total", "outcome", "error"); got != float64(len(test.messages)) {
+		if got := telemetrytest.Value(t, r, "mq_messages_sent_total", "outcome", "error"); got != float64(len(test.messages)) {
 			t.Errorf("%s: counted %v messages", name, got)
 		}
 	}

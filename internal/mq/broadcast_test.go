@@ -13,6 +13,7 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/consumer"
 
 	"orderflow/internal/mq/message"
+	"orderflow/internal/telemetry/telemetrytest"
 )
 
 // Nobody delivers a broadcast again: it is tried in place, and then parked or left.
@@ -66,7 +67,7 @@ func TestBroadcastIsTriedInPlace(t *testing.T) {
 				if len(attempts) != test.attempts || attempts[len(attempts)-1] != test.attempts {
 					t.Errorf("attempts %v", attempts)
 				}
-				if got := count(t, r, "mq_messages_dropped_total", "group", "group", "topic", "topic"); got != test.dropped {
+				if got := telemetrytest.Value(t, r, "mq_messages_dropped_total", "group", "group", "topic", "topic"); got != test.dropped {
 					t.Errorf("dropped %v", got)
 				}
 				if back.count() != 0 {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"orderflow/internal/mq/remoting"
+	"orderflow/internal/telemetry/telemetrytest"
 )
 
 // groupOf is what a broker answers about a group with one member that consumes so.
@@ -118,7 +119,7 @@ func TestT67ConflictWithALaterMemberIsLoggedOnceAndCounted(t *testing.T) {
 	c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	k := NewConsumer(c, Subscription{Group: "g", Topic: "topic"})
 	defer func() { _ = k.Stop(t.Context()) }()
-	gauge := func() float64 { return count(t, registry, "mq_subscription_conflict", "group", "g") }
+	gauge := func() float64 { return telemetrytest.Value(t, registry, "mq_subscription_conflict", "group", "g") }
 	conflict := &SubscriptionConflictError{Group: "g", Got: "a", Want: "b"}
 	for range 3 {
 		k.tellConflict(conflict)

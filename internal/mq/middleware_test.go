@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"orderflow/internal/mq/message"
+	"orderflow/internal/telemetry/telemetrytest"
 )
 
 func TestChainOrder(t *testing.T) {
@@ -70,40 +70,6 @@ func TestLogLevels(t *testing.T) {
 	}
 }
 
-// count reads one sample; labels are name and value in turn.
-func count(t *testing.T, r prometheus.Gatherer, metric string, labels ...string) float64 {
-	t.Helper()
-	families, err := r.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, family := range families {
-		if family.GetName() != metric {
-			continue
-		}
-	samples:
-		for _, sample := range family.GetMetric() {
-			for i := 0; i < len(labels); i += 2 {
-				found := false
-				for _, pair := range sample.GetLabel() {
-					found = found || pair.GetName() == labels[i] && pair.GetValue() == labels[i+1]
-				}
-				if !found {
-					continue samples
-				}
-			}
-			if h := sample.GetHistogram(); h != nil {
-				return float64(h.GetSampleCount())
-			}
-			if g := sample.GetGauge(); g != nil {
-				return g.GetValue()
-			}
-			return sample.GetCounter().GetValue()
-		}
-	}
-	return 0
-}
-
 func TestMetricsCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, r := quiet()
@@ -155,7 +121,7 @@ func TestMetricsCount(t *testing.T) {
 			{"mq_handle_duration_seconds", []string{"group", "group", "topic", "topic"}, 3},
 			{"mq_messages_parked_total", []string{"group", "group", "reason", "BAD"}, 1},
 		} {
-			if got := count(t, r, sample.metric, sample.labels...); got != sample.want {
+			if got := telemetrytest.Value(t, r, sample.metric, sample.labels...); got != sample.want {
 				t.Errorf("%s%v = %v, want %v", sample.metric, sample.labels, got, sample.want)
 			}
 		}

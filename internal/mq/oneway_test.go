@@ -10,6 +10,7 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 
 	"orderflow/internal/mq/message"
+	"orderflow/internal/telemetry/telemetrytest"
 )
 
 func TestOneWayOutcomes(t *testing.T) {
@@ -33,7 +34,7 @@ func TestOneWayOutcomes(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		outcome := map[bool]string{true: "ok", false: "error"}[test.ok]
-		if got := count(t, r, "mq_messages_sent_total", "outcome", outcome); got != 1 {
+		if got := telemetrytest.Value(t, r, "mq_messages_sent_total", "outcome", outcome); got != 1 {
 			t.Errorf("%s: counted %v times", name, got)
 		}
 	}

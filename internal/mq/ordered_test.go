@@ -10,6 +10,7 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 
 	"orderflow/internal/mq/message"
+	"orderflow/internal/telemetry/telemetrytest"
 )
 
 // queuesOf makes the queues of a topic, broker by broker.
@@ -95,7 +96,7 @@ func TestSendOrderedCarriesTheKey(t *testing.T) {
 			t.Errorf("key %q: %v", key, err)
 		}
 	}
-	if len(sent) != 1 || count(t, r, "mq_messages_sent_total", "outcome", "error") != 3 {
+	if len(sent) != 1 || telemetrytest.Value(t, r, "mq_messages_sent_total", "outcome", "error") != 3 {
 		t.Errorf("%d sent", len(sent))
 	}
 }

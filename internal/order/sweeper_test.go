@@ -15,6 +15,7 @@ import (
 	"orderflow/internal/event"
 	"orderflow/internal/mq/message"
 	"orderflow/internal/sweep"
+	"orderflow/internal/telemetry/telemetrytest"
 )
 
 // sweepAll makes rounds until one is not full.
@@ -49,23 +50,6 @@ func (w *world) last(id string, kind Kind) Entry {
 	}
 	w.t.Fatalf("no entry of kind %d in %+v", kind, entries)
 	return Entry{}
-}
-
-// counter is the value of a counter with one label.
-func counter(t *testing.T, registry *prometheus.Registry, name, label string) float64 {
-	t.Helper()
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, family := range families {
-		for _, m := range family.GetMetric() {
-			if family.GetName() == name && m.GetLabel()[0].GetValue() == label {
-				return m.GetCounter().GetValue()
-			}
-		}
-	}
-	return 0
 }
 
 // Each counter is there before it counts, so that a rate sees the first one.
@@ -139,8 +123,8 @@ func TestSweeperSendsLostEventsAgain(t *testing.T) {
 				if now := w.get(o.ID); !now.settled() || now.SweepCount != 0 {
 					t.Errorf("not settled: %+v", now)
 				}
-				if found, healed := counter(t, registry, "order_sweeper_found_total", c.what),
-					counter(t, registry, "order_sweeper_healed_total", c.what); found != 1 || healed != 1 {
+				if found, healed := telemetrytest.Value(t, registry, "order_sweeper_found_total", "what", c.what),
+					telemetrytest.Value(t, registry, "order_sweeper_healed_total", "what", c.what); found != 1 || healed != 1 {
 					t.Errorf("%v found, %v healed, want 1 and 1", found, healed)
 				}
 				if e := w.last(o.ID, KindChanged); e.Cause != ByInventory || e.Detail == "" {

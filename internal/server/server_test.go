@@ -1,14 +1,12 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,6 +23,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	orderv1 "orderflow/api/proto/order/v1"
+	"orderflow/internal/telemetry/telemetrytest"
 )
 
 // orders is a service whose GetOrder does what the test says.
@@ -49,31 +48,13 @@ func (orders) WatchOrder(_ *orderv1.WatchOrderRequest, stream grpc.ServerStreami
 	return stream.Context().Err()
 }
 
-// logText is what was logged.
-type logText struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // running is a server under test and a connection to it.
 type running struct {
 	*Server
 	conn   *grpc.ClientConn
 	client orderv1.OrderServiceClient
 	health healthv1.HealthClient
-	log    *logText
+	log    *telemetrytest.Log
 	served chan error
 	stuck  bool // a call never returns: Stop fails
 }
@@ -85,7 +66,7 @@ func start(t *testing.T, get func(ctx context.Context) error, checks ...Check) *
 
 func startTraced(t *testing.T, tracer trace.TracerProvider, get func(ctx context.Context) error, checks ...Check) *running {
 	t.Helper()
-	r := &running{log: &logText{}, served: make(chan error, 1)}
+	r := &running{log: &telemetrytest.Log{}, served: make(chan error, 1)}
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	deps := Deps{
 		Log: log, Tracer: tracer, Registry: prometheus.NewRegistry(),

@@ -1,10 +1,8 @@
 package telemetry_test
 
 import (
-	"bytes"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,28 +14,10 @@ import (
 	"orderflow/internal/telemetry/telemetrytest"
 )
 
-// buffer is a log that can be read while it is written.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
 // exporting is a tracer whose spans go to the URL, what ends it, and its log.
-func exporting(t *testing.T, url string, sample float64) (trace.TracerProvider, func(), *buffer) {
+func exporting(t *testing.T, url string, sample float64) (trace.TracerProvider, func(), *telemetrytest.Log) {
 	t.Helper()
-	log := &buffer{}
+	log := &telemetrytest.Log{}
 	provider, end, err := telemetry.NewExportingTracer(t.Context(), telemetry.Export{
 		Endpoint: url, Sample: sample, Service: "order-srv", Version: "v1", InstanceID: "i1",
 	}, slog.New(slog.NewTextHandler(log, nil)))
