@@ -169,14 +169,20 @@ func (b *Broker) deliver(e *entry) {
 
 // put stores a message in the queue that it names, and gives it its offsets and
 // the time.
-func (b *Broker) put(m remoting.StoredMessage) (*entry, error) {
+func (b *Broker) put(m remoting.StoredMessage) (*entry, error) { return b.putAt(m, b.storeTime()) }
+
+// storeTime is when a message is stored now. Searches by time rely on it that none is
+// older than the one before.
+func (b *Broker) storeTime() int64 { return max(b.now(), b.lastStored()) }
+
+// putAt stores a message with a storeTime.
+func (b *Broker) putAt(m remoting.StoredMessage, at int64) (*entry, error) {
 	q := b.queue(m.Topic, m.QueueID)
 	if q == nil {
 		return nil, noTopic(m.Topic)
 	}
 	m.QueueOffset, m.PhysicalOffset = q.next(), b.physical
-	// Searches by time rely on it that a message is not older than the one before.
-	m.StoredAt, m.StoreHost = max(b.now(), b.lastStored()), b.addr
+	m.StoredAt, m.StoreHost = at, b.addr
 	frame, err := remoting.AppendMessage(make([]byte, 0, remoting.MessageSize(m)), m)
 	if err != nil {
 		return nil, refuse(remoting.ResponseMessageIllegal, "the message is illegal: %v", err)

@@ -203,9 +203,9 @@ func (b *Broker) sendBatch(r *request, s sendRequest) (*response, error) {
 			len(messages), size, maxBatch)
 	}
 	var first *entry
-	ids := make([]string, len(messages))
+	ids, at := make([]string, len(messages)), b.storeTime() // the same for all of them
 	for i, m := range messages {
-		e, err := b.put(m) // a delay is not asked for in a batch
+		e, err := b.putAt(m, at) // a delay is not asked for in a batch
 		if err != nil {
 			return nil, err
 		}

@@ -6,8 +6,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"orderflow/internal/clock"
 	"orderflow/internal/mq/devbroker"
 	"orderflow/internal/mq/remoting"
 )
@@ -45,6 +48,32 @@ func TestBatch(t *testing.T) {
 		if _, physical, err := remoting.ParseOffsetMessageID(ids[i]); err != nil || physical != m.PhysicalOffset || m.Tag != "t" || m.UniqueKey == "" {
 			t.Errorf("message %d: %+v with id %s, %v", i, m, ids[i], err)
 		}
+	}
+}
+
+// hastyClock is another millisecond at each look.
+type hastyClock struct {
+	*clock.Manual
+	looks atomic.Int64
+}
+
+func (c *hastyClock) Now() time.Time {
+	return c.Manual.Now().Add(time.Duration(c.looks.Add(1)) * time.Millisecond)
+}
+
+// However long it takes, a batch is stored at one moment.
+func TestABatchIsStoredAtOnce(t *testing.T) {
+	t.Parallel()
+	b, _ := startManual(t, devbroker.WithClock(&hastyClock{Manual: clock.NewManual(start())}))
+	p := dial(t, b)
+	p.store("orders", "before")
+	p.call(remoting.RequestSendBatch, letters("orders"), batch(t, "", "one", "two", "three"))
+	got := b.Messages("orders", 0)
+	if len(got) != 4 || got[1].StoredAt != got[2].StoredAt || got[1].StoredAt != got[3].StoredAt {
+		t.Errorf("stored at different moments: %+v", got[1:])
+	}
+	if !got[0].StoredAt.Before(got[1].StoredAt) {
+		t.Error("the clock stands still: this test shows nothing")
 	}
 }
 

@@ -188,7 +188,7 @@ func timerDeliverAt(s *scene) {
 		"TIMER_DELIVER_MS": millis(at), "own": "1",
 	}})))
 	waiting := s.view(r.id)
-	out := strconv.FormatInt(at.UnixMilli()/1000*1000, 10)
+	out := strconv.FormatInt((at.UnixMilli()-1)/1000*1000, 10) // a whole second is cut, too
 	equal(s, "topic while it waits", waiting.Topic, "rmq_sys_wheel_timer")
 	equal(s, "where it is meant for", property(waiting, "REAL_TOPIC"), topic)
 	equal(s, "which queue", property(waiting, "REAL_QID"), "1")
