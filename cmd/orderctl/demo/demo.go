@@ -57,15 +57,10 @@ func (Story) Help() string {
 // Run is the command. The error says which scene failed, or which sum does not
 // hold.
 func (c Story) Run(ctx context.Context, out cli.Output) error {
-	return c.in(func(folder string) (err error) {
-		file, err := os.Create(filepath.Join(folder, "system.log"))
-		if err != nil {
-			return fmt.Errorf("make the log: %w", err)
-		}
-		defer func() { err = errors.Join(err, file.Close()) }()
-		log := telemetry.NewLogger(file, telemetry.JSON, slog.LevelInfo)
-		mq.UseLogger(log)
-		return tell(ctx, &embedded{log: log}, windows{short: 5 * time.Second, long: time.Minute}, out)
+	return c.in(func(folder string) error {
+		return logged(folder, func(log *slog.Logger) error {
+			return tell(ctx, &embedded{log: log}, windows{short: 5 * time.Second, long: time.Minute}, out)
+		})
 	}, out)
 }
 
@@ -116,6 +111,18 @@ func (l Logs) in(f func(folder string) error, out cli.Output) (err error) {
 		return os.RemoveAll(folder)
 	}
 	return nil
+}
+
+// logged calls f with the log of what runs in this process, a file in the folder.
+func logged(folder string, f func(log *slog.Logger) error) (err error) {
+	file, err := os.Create(filepath.Join(folder, "system.log"))
+	if err != nil {
+		return fmt.Errorf("make the log: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	log := telemetry.NewLogger(file, telemetry.JSON, slog.LevelInfo)
+	mq.UseLogger(log)
+	return f(log)
 }
 
 // tell plays all scenes.

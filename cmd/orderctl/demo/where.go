@@ -3,16 +3,11 @@ package demo
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
 	"orderflow/internal/cli"
-	"orderflow/internal/mq"
-	"orderflow/internal/telemetry"
 )
 
 // services are what a show runs against.
@@ -69,7 +64,7 @@ func (w Where) on(window time.Duration, handlers int, out cli.Output, f func(ser
 	if w.running() {
 		return f(&running{command: w.at()})
 	}
-	return w.in(func(folder string) (err error) {
+	return w.in(func(folder string) error {
 		if w.OrderDatabaseURL != "" {
 			p := &processes{command: Real{
 				OrderDatabaseURL: w.OrderDatabaseURL, InventoryDatabaseURL: w.InventoryDatabaseURL,
@@ -80,17 +75,12 @@ func (w Where) on(window time.Duration, handlers int, out cli.Output, f func(ser
 			}
 			return f(p)
 		}
-		file, err := os.Create(filepath.Join(folder, "system.log"))
-		if err != nil {
-			return fmt.Errorf("make the log: %w", err)
-		}
-		defer func() { err = errors.Join(err, file.Close()) }()
-		log := telemetry.NewLogger(file, telemetry.JSON, slog.LevelInfo)
-		mq.UseLogger(log)
-		e := &embedded{log: log}
-		if handlers > 0 {
-			e.inventoryFlags = []string{"--consumer-concurrency=" + strconv.Itoa(handlers)}
-		}
-		return f(e)
+		return logged(folder, func(log *slog.Logger) error {
+			e := &embedded{log: log}
+			if handlers > 0 {
+				e.inventoryFlags = []string{"--consumer-concurrency=" + strconv.Itoa(handlers)}
+			}
+			return f(e)
+		})
 	}, out)
 }
