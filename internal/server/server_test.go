@@ -15,7 +15,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/goleak"
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -23,6 +22,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	orderv1 "orderflow/api/proto/order/v1"
+	"orderflow/internal/apierror"
 	"orderflow/internal/telemetry/telemetrytest"
 )
 
@@ -205,12 +205,9 @@ func TestTimeoutIsAnsweredWithRetryInfo(t *testing.T) {
 	if st.Code() != codes.Unavailable {
 		t.Fatalf("got %v, want Unavailable", st)
 	}
-	for _, detail := range st.Details() {
-		if retry, ok := detail.(*errdetails.RetryInfo); ok && retry.GetRetryDelay().AsDuration() > 0 {
-			return
-		}
+	if delay, _ := apierror.RetryDelay(st.Err()); delay <= 0 {
+		t.Errorf("no RetryInfo in %v", st.Details())
 	}
-	t.Errorf("no RetryInfo in %v", st.Details())
 }
 
 func TestReadinessTurnsGreenAndRedAgain(t *testing.T) {

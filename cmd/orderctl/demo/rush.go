@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	grpcstatus "google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	inventoryv1 "orderflow/api/proto/inventory/v1"
 	orderv1 "orderflow/api/proto/order/v1"
+	"orderflow/internal/apierror"
 )
 
 const (
@@ -157,13 +157,11 @@ func (r *rush) create(ctx context.Context, request *orderv1.CreateOrderRequest) 
 
 // retry tells whether the call may be repeated, and when.
 func retry(err error) (pause time.Duration, again bool) {
-	st := grpcstatus.Convert(err)
-	for _, detail := range st.Details() {
-		if info, ok := detail.(*errdetails.RetryInfo); ok {
-			return info.GetRetryDelay().AsDuration(), true
-		}
+	if pause, again = apierror.RetryDelay(err); again {
+		return pause, true
 	}
-	return retryPause, st.Code() == codes.Unavailable || st.Code() == codes.DeadlineExceeded
+	code := grpcstatus.Code(err)
+	return retryPause, code == codes.Unavailable || code == codes.DeadlineExceeded
 }
 
 func (r *rush) accept(id string, took time.Duration) {

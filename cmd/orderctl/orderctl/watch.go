@@ -7,12 +7,12 @@ import (
 	"io"
 	"time"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	orderv1 "orderflow/api/proto/order/v1"
+	"orderflow/internal/apierror"
 	"orderflow/internal/cli"
 )
 
@@ -79,7 +79,8 @@ func (w *watch) run(ctx context.Context) error {
 			broken = time.Now()
 			fmt.Fprintf(w.out.Stderr, "the stream broke behind version %d: %s\n", w.version, explain(err))
 		}
-		wait := max(pause, askedDelay(err))
+		asked, _ := apierror.RetryDelay(err)
+		wait := max(pause, asked)
 		if time.Since(broken)+wait > w.command.Timeout {
 			return err
 		}
@@ -135,14 +136,4 @@ func (w *watch) show(c *orderv1.WatchOrderResponse) error {
 	_, err := fmt.Fprintf(w.out.Stdout, columns, moment(c.GetChangedAt()), c.GetVersion(), state(c.GetStatus(), c.GetCloseReason()),
 		name(c.GetStockState(), "STOCK_STATE_"), end(c.GetExpiresAt()), words(c.GetCause(), "CAUSE_"))
 	return err
-}
-
-// askedDelay is how long the service asks to wait; 0 if it does not say.
-func askedDelay(err error) time.Duration {
-	for _, detail := range status.Convert(err).Details() {
-		if retry, ok := detail.(*errdetails.RetryInfo); ok {
-			return retry.GetRetryDelay().AsDuration()
-		}
-	}
-	return 0
 }
