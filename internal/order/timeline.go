@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
+	"gorm.io/gorm"
 
 	"orderflow/internal/database"
 	"orderflow/internal/mq/message"
@@ -98,16 +99,6 @@ func (e Entry) of(kind Kind, orderID string) Entry {
 	return e
 }
 
-// noteCheckBack writes a check-back and its answer into the timelines of the half
-// message's orders. It is a statement of its own, and nothing depends on it.
-func (s *Store) noteCheckBack(ctx context.Context, m message.Message, answer message.TransactionState) error {
-	entries := make([]Entry, 0, len(m.Keys))
-	for _, id := range m.Keys {
-		entries = append(entries, receivedIn(m, ByBroker).because("%s", answer).of(KindCheckBack, id))
-	}
-	return s.note(ctx, entries...)
-}
-
 // note writes entries that tell of no change, in a statement of their own.
 func (s *Store) note(ctx context.Context, entries ...Entry) error {
 	tx := &Tx{db: s.db.With(ctx), now: s.clock.Now().UnixMilli()}
@@ -122,18 +113,32 @@ func (tx *Tx) note(entries ...Entry) error {
 	}
 	rows := make([]Entry, len(entries))
 	for i, e := range entries {
-		id, err := uuid.NewV7()
+		row, err := e.row(tx.now)
 		if err != nil {
-			return fmt.Errorf("make timeline id: %w", err)
+			return err
 		}
-		e.ID, e.At = id.String(), tx.now
-		e.Tag, e.MessageID, e.Detail = database.Cut(e.Tag, maxTag), database.Cut(e.MessageID, maxMessageID), database.Cut(e.Detail, maxDetail)
-		rows[i] = e
+		rows[i] = row
 		if e.Kind == KindChanged {
 			tx.changed = append(tx.changed, e.OrderID)
 		}
 	}
-	if err := tx.db.Create(&rows).Error; err != nil {
+	return insertEntries(tx.db, rows)
+}
+
+// row is e as of now, in milliseconds since the Unix epoch, with an id, and as long as
+// the columns are.
+func (e Entry) row(now int64) (Entry, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Entry{}, fmt.Errorf("make timeline id: %w", err)
+	}
+	e.ID, e.At = id.String(), now
+	e.Tag, e.MessageID, e.Detail = database.Cut(e.Tag, maxTag), database.Cut(e.MessageID, maxMessageID), database.Cut(e.Detail, maxDetail)
+	return e, nil
+}
+
+func insertEntries(db *gorm.DB, rows []Entry) error {
+	if err := db.Create(&rows).Error; err != nil {
 		return fmt.Errorf("write timeline: %w", err)
 	}
 	return nil

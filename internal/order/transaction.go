@@ -44,14 +44,23 @@ type Listener struct {
 	crash *crashpoint.Point
 	log   *slog.Logger
 	known *outcomes
+	asked *checkBacks
 }
 
 var _ message.TransactionListener = (*Listener)(nil)
 
 // NewListener makes a listener over the store.
 func NewListener(store *Store, clk clock.Clock, crash *crashpoint.Point, log *slog.Logger) *Listener {
-	return &Listener{store: store, clock: clk, crash: crash, log: log, known: newOutcomes(outcomesKept)}
+	return &Listener{
+		store: store, clock: clk, crash: crash, log: log,
+		known: newOutcomes(outcomesKept), asked: newCheckBacks(store, log),
+	}
 }
+
+// TellCheckBacks brings the broker's check-backs into the timelines of their orders,
+// several with one statement, until ctx ends and those that wait are written. While it
+// does not run, CheckLocalTransaction writes them before it answers.
+func (l *Listener) TellCheckBacks(ctx context.Context) { l.asked.run(ctx) }
 
 // ExecuteLocalTransaction commits the barrier row and the effect in one database
 // transaction:
@@ -155,9 +164,7 @@ func (l *Listener) CheckLocalTransaction(ctx context.Context, m message.Message)
 	if why != nil {
 		l.log.WarnContext(ctx, "check-back cannot be answered yet", m.LogAttr(), "error", why)
 	}
-	if err := l.store.noteCheckBack(ctx, m, answer); err != nil {
-		l.log.WarnContext(ctx, "check-back is not in the timeline", m.LogAttr(), "answer", answer, "error", err)
-	}
+	l.asked.tell(ctx, m, answer)
 	return answer
 }
 

@@ -124,8 +124,8 @@ func newPolls(gauges *order.Gauges, parked *parking.Metrics, metrics *mq.Metrics
 
 func newPlan(
 	c Config, host assembly.Host, db *database.DB, names event.Names, store *order.Store, service *order.Service,
-	transactions *mq.TransactionProducer, timers *mq.Producer, consumer *mq.Consumer, drains drains, keep lifecycle.Task,
-	poller *telemetry.Poller,
+	listener *order.Listener, transactions *mq.TransactionProducer, timers *mq.Producer, consumer *mq.Consumer, drains drains,
+	keep lifecycle.Task, poller *telemetry.Poller,
 ) *lifecycle.Plan {
 	return &lifecycle.Plan{
 		Log: host.Log, DrainTimeout: c.DrainTimeout,
@@ -138,7 +138,7 @@ func newPlan(
 		Consumers:  []lifecycle.Part{{Name: "consumer " + names.OrderStockEvents, Client: consumer}},
 		Background: drains,
 		Tasks: []lifecycle.Task{
-			keep, poller.Run,
+			keep, poller.Run, listener.TellCheckBacks,
 			func(ctx context.Context) {
 				store.PurgeBarriers(ctx, func(err error) { host.Log.Warn("old barriers were not purged", "error", err) })
 			},

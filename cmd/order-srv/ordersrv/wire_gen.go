@@ -63,7 +63,7 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	parkingMetrics := parking.NewMetrics(registry, parkingStore)
 	polls := newPolls(gauges, parkingMetrics, mqMetrics, admin, names)
 	poller := assembly.NewPoller(registry, host, polls)
-	plan := newPlan(c, host, db, names, store, orderService, transactionProducer, producer, consumer, ordersrvDrains, task, poller)
+	plan := newPlan(c, host, db, names, store, orderService, listener, transactionProducer, producer, consumer, ordersrvDrains, task, poller)
 	readiness := assembly.NewReadiness(host, db, admin, names, groups, plan)
 	replays := newReplays(orderService)
 	keeper := assembly.NewKeeper(parkingStore, parker, replays, host)
