@@ -8,6 +8,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+
+	"orderflow/internal/metricdoc/registered"
 )
 
 func main() {
@@ -22,7 +24,7 @@ func main() {
 }
 
 func write(ctx context.Context, file string) error {
-	metrics, err := collect(ctx)
+	metrics, err := registered.Metrics(ctx)
 	if err != nil {
 		return err
 	}

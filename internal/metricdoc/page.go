@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"orderflow/internal/metricdoc/registered"
 )
 
 const intro = `# Metrics
@@ -18,32 +20,27 @@ than the code, the topology or the API has names: none has ids or SKUs.
 `
 
 // page is the whole page.
-func page(metrics []metric) string {
+func page(metrics []registered.Metric) string {
 	var b strings.Builder
 	b.WriteString(intro)
 	b.WriteString("## Of orderflow\n\n")
-	table(&b, metrics, func(m metric) bool { return !ofRuntime(m) })
+	table(&b, metrics, func(m registered.Metric) bool { return !m.OfLibrary() })
 	b.WriteString("\n## Of the Go runtime, the process and the database pool\n\n")
-	table(&b, metrics, ofRuntime)
+	table(&b, metrics, registered.Metric.OfLibrary)
 	return b.String()
 }
 
-// ofRuntime tells whether a library decides about the metric.
-func ofRuntime(m metric) bool {
-	return strings.HasPrefix(m.name, "go_") || strings.HasPrefix(m.name, "process_")
-}
-
-func table(b *strings.Builder, metrics []metric, wanted func(metric) bool) {
+func table(b *strings.Builder, metrics []registered.Metric, wanted func(registered.Metric) bool) {
 	b.WriteString("| metric | type | labels | of | meaning |\n|---|---|---|---|---|\n")
 	for _, m := range metrics {
 		if !wanted(m) {
 			continue
 		}
 		labels := ""
-		if len(m.labels) > 0 {
-			labels = "`" + strings.Join(m.labels, "`, `") + "`"
+		if len(m.Labels) > 0 {
+			labels = "`" + strings.Join(m.Labels, "`, `") + "`"
 		}
-		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", m.name, m.kind, labels, strings.Join(m.programs, ", "), cell(m.help))
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", m.Name, m.Kind, labels, strings.Join(m.Programs, ", "), cell(m.Help))
 	}
 }
 

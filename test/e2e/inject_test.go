@@ -1,14 +1,11 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"log/slog"
-	"net/http"
+	"maps"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	eventv1 "orderflow/api/proto/event/v1"
@@ -16,6 +13,7 @@ import (
 	"orderflow/internal/event"
 	"orderflow/internal/mq"
 	"orderflow/internal/mq/message"
+	"orderflow/internal/telemetry/telemetrytest"
 )
 
 // inject sends a message as if one of the services had sent it.
@@ -84,25 +82,18 @@ func eventOf(o *orderv1.Order) *eventv1.OrderEvent {
 }
 
 // metric reads a metric of an instance: the sum of all samples of the name whose
-// labels contain each of the given values.
+// labels have each of the given values.
 func (s *system) metric(i *instance, name string, labels ...string) (sum float64) {
 	s.t.Helper()
 	ctx, cancel := s.call()
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+i.Admin()+"/metrics", nil)
+	samples, err := telemetrytest.Samples(telemetrytest.Scrape(ctx, i.Admin()))
 	s.must(err)
-	response, err := http.DefaultClient.Do(request)
-	s.must(err)
-	defer func() { _ = response.Body.Close() }()
-	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
-		sample, value, _ := strings.Cut(lines.Text(), "} ")
-		found, all, labelled := strings.Cut(sample, "{")
-		if !labelled || found != name || slices.ContainsFunc(labels, func(l string) bool { return !strings.Contains(all, strconv.Quote(l)) }) {
-			continue
+	for _, sample := range samples {
+		values := slices.Collect(maps.Values(sample.Labels))
+		if sample.Metric == name && !slices.ContainsFunc(labels, func(l string) bool { return !slices.Contains(values, l) }) {
+			sum += sample.Value
 		}
-		number, err := strconv.ParseFloat(value, 64)
-		s.must(err)
-		sum += number
 	}
 	return sum
 }

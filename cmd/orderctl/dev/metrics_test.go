@@ -1,43 +1,22 @@
 package dev
 
 import (
-	"bufio"
 	"context"
-	"net/http"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"orderflow/internal/telemetry"
+	"orderflow/internal/telemetry/telemetrytest"
 )
 
 // scraped are the metrics of an admin listener: the sum of each one's samples.
 func scraped(ctx context.Context, admin string) (map[string]float64, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/metrics", nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
+	samples, err := telemetrytest.Samples(telemetrytest.Scrape(ctx, admin))
 	sums := map[string]float64{}
-	lines := bufio.NewScanner(response.Body)
-	for lines.Scan() {
-		sample, number, found := strings.Cut(lines.Text(), "} ")
-		if !found {
-			sample, number, found = strings.Cut(lines.Text(), " ")
-		}
-		value, err := strconv.ParseFloat(number, 64)
-		if err != nil || !found || strings.HasPrefix(sample, "#") {
-			continue
-		}
-		name, _, _ := strings.Cut(sample, "{")
-		sums[name] += value
+	for _, sample := range samples {
+		sums[sample.Metric] += sample.Value
 	}
-	return sums, lines.Err()
+	return sums, err
 }
 
 // What the packages measure is there when the services are put together, and moves
@@ -68,12 +47,12 @@ func TestMetricsOfAnOrdersLife(t *testing.T) {
 	moves(s.OrderAdminAddr(), "orders_open")
 	moves(s.InventoryAdminAddr(), "inventory_reservations_open", "inventory_stock_drift_skus")
 	s.Advance(30 * time.Minute)
-	moves(s.OrderAdminAddr(), "grpc_server_handled_total", "grpc_server_handling_seconds_count", "order_transitions_total",
-		"order_created_to_reserved_seconds_count", "order_duplicates_absorbed_total", "order_sweeper_round_duration_seconds_count",
-		"mq_messages_sent_total", "mq_half_messages_total", "mq_messages_handled_total", "mq_handle_duration_seconds_count",
+	moves(s.OrderAdminAddr(), "grpc_server_handled_total", "grpc_server_handling_seconds", "order_transitions_total",
+		"order_created_to_reserved_seconds", "order_duplicates_absorbed_total", "order_sweeper_round_duration_seconds",
+		"mq_messages_sent_total", "mq_half_messages_total", "mq_messages_handled_total", "mq_handle_duration_seconds",
 		"poll_last_success_timestamp_seconds", "go_sql_max_open_connections", "orderflow_build_info", "go_goroutines")
-	moves(s.InventoryAdminAddr(), "inventory_transitions_total", "inventory_timer_lag_seconds_count", "grpc_server_started_total",
-		"inventory_sweeper_round_duration_seconds_count", "mq_messages_handled_total", "mq_messages_sent_total")
+	moves(s.InventoryAdminAddr(), "inventory_transitions_total", "inventory_timer_lag_seconds", "grpc_server_started_total",
+		"inventory_sweeper_round_duration_seconds", "mq_messages_handled_total", "mq_messages_sent_total")
 	for _, admin := range []string{s.OrderAdminAddr(), s.InventoryAdminAddr()} {
 		shop.until("the broker was asked for the backlogs", func(ctx context.Context) (bool, error) {
 			sums, err := scraped(ctx, admin)

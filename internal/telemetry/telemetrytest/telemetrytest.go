@@ -9,7 +9,8 @@ import (
 )
 
 // Value is the sum of a metric's samples that have the labels, which are name and value
-// in turn: of a histogram it is the number of observations. A metric without such a
+// in turn: of a histogram or summary it is the number of
+// observations. A metric without such a
 // sample is 0.
 func Value(t testing.TB, g prometheus.Gatherer, metric string, labels ...string) float64 {
 	t.Helper()
@@ -20,6 +21,28 @@ func Value(t testing.TB, g prometheus.Gatherer, metric string, labels ...string)
 		}
 	}
 	return value
+}
+
+// Sample is one sample of a metric.
+type Sample struct {
+	Metric string
+	Labels map[string]string
+	Value  float64 // of a histogram or summary the number of observations
+}
+
+// Samples are all that there are.
+func Samples(g prometheus.Gatherer) ([]Sample, error) {
+	families, err := g.Gather()
+	if err != nil {
+		return nil, err
+	}
+	var all []Sample
+	for _, family := range families {
+		for _, sample := range family.GetMetric() {
+			all = append(all, Sample{family.GetName(), labelsOf(sample), valueOf(sample)})
+		}
+	}
+	return all, nil
 }
 
 // Sum is the sum of what was observed by a metric's histograms.
@@ -58,10 +81,7 @@ func samples(t testing.TB, g prometheus.Gatherer, metric string) []*dto.Metric {
 }
 
 func has(sample *dto.Metric, labels []string) bool {
-	got := map[string]string{}
-	for _, pair := range sample.GetLabel() {
-		got[pair.GetName()] = pair.GetValue()
-	}
+	got := labelsOf(sample)
 	for i := 0; i+1 < len(labels); i += 2 {
 		if value, ok := got[labels[i]]; !ok || value != labels[i+1] {
 			return false
@@ -70,10 +90,20 @@ func has(sample *dto.Metric, labels []string) bool {
 	return true
 }
 
+func labelsOf(sample *dto.Metric) map[string]string {
+	labels := map[string]string{}
+	for _, pair := range sample.GetLabel() {
+		labels[pair.GetName()] = pair.GetValue()
+	}
+	return labels
+}
+
 func valueOf(sample *dto.Metric) float64 {
 	switch {
 	case sample.GetHistogram() != nil:
 		return float64(sample.GetHistogram().GetSampleCount())
+	case sample.GetSummary() != nil:
+		return float64(sample.GetSummary().GetSampleCount())
 	case sample.GetGauge() != nil:
 		return sample.GetGauge().GetValue()
 	case sample.GetCounter() != nil:

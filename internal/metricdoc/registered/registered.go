@@ -1,4 +1,6 @@
-package main
+// Package registered knows every metric of the programs, by asking them: docs/metrics.md
+// is written of it, and a test makes each of them move.
+package registered
 
 import (
 	"cmp"
@@ -22,18 +24,24 @@ import (
 	"orderflow/internal/clock"
 )
 
-// metric is what a registry says of a metric.
-type metric struct {
-	name     string
-	kind     string   // counter, gauge, histogram or summary
-	labels   []string // in the order of the alphabet
-	help     string
-	programs []string // which have it
+// Metric is what a registry says of a metric.
+type Metric struct {
+	Name     string
+	Kind     string   // counter, gauge, histogram or summary
+	Labels   []string // in the order of the alphabet
+	Help     string
+	Programs []string // which have it
 }
 
-// collect puts the programs together, as they are in production but running nothing,
+// OfLibrary tells whether a library decides about the metric: of the Go runtime, the
+// process or the database pool.
+func (m Metric) OfLibrary() bool {
+	return strings.HasPrefix(m.Name, "go_") || strings.HasPrefix(m.Name, "process_")
+}
+
+// Metrics puts the programs together, as they are in production but running nothing,
 // and asks their registries.
-func collect(ctx context.Context) (metrics []metric, err error) {
+func Metrics(ctx context.Context) (metrics []Metric, err error) {
 	folder, err := os.MkdirTemp("", "metricdoc-")
 	if err != nil {
 		return nil, err
@@ -44,7 +52,7 @@ func collect(ctx context.Context) (metrics []metric, err error) {
 		"--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--name-servers=127.0.0.1:1",
 		"--database-url=sqlite:" + filepath.Join(folder, "nothing.db"),
 	}
-	found := map[string]*metric{}
+	found := map[string]*Metric{}
 	for _, p := range []struct {
 		name string
 		make func() (*prometheus.Registry, func(), error)
@@ -64,12 +72,12 @@ func collect(ctx context.Context) (metrics []metric, err error) {
 		}
 	}
 	for _, m := range found {
-		if m.kind == "" {
-			m.kind = kindByName(m.name)
+		if m.Kind == "" {
+			m.Kind = kindByName(m.Name)
 		}
 		metrics = append(metrics, *m)
 	}
-	slices.SortFunc(metrics, func(a, b metric) int { return cmp.Compare(a.name, b.name) })
+	slices.SortFunc(metrics, func(a, b Metric) int { return cmp.Compare(a.Name, b.Name) })
 	return metrics, nil
 }
 
@@ -110,7 +118,7 @@ func notifier(ctx context.Context, host assembly.Host, flags []string) (*prometh
 }
 
 // add adds what a program's registry says.
-func add(found map[string]*metric, program string, registry *prometheus.Registry) error {
+func add(found map[string]*Metric, program string, registry *prometheus.Registry) error {
 	described, err := describe(registry)
 	if err != nil {
 		return err
@@ -120,30 +128,30 @@ func add(found map[string]*metric, program string, registry *prometheus.Registry
 		return err
 	}
 	for _, m := range described {
-		m.kind = kinds[m.name] // none without a sample
-		known, ok := found[m.name]
+		m.Kind = kinds[m.Name] // none without a sample
+		known, ok := found[m.Name]
 		if !ok {
 			known = &m
-			found[m.name] = known
+			found[m.Name] = known
 		}
-		if known.kind == "" {
-			known.kind = m.kind
+		if known.Kind == "" {
+			known.Kind = m.Kind
 		}
-		if m.kind != "" && m.kind != known.kind || m.help != known.help || !slices.Equal(m.labels, known.labels) {
-			return fmt.Errorf("%s means two things: %+v and %+v", m.name, m, *known)
+		if m.Kind != "" && m.Kind != known.Kind || m.Help != known.Help || !slices.Equal(m.Labels, known.Labels) {
+			return fmt.Errorf("%s means two things: %+v and %+v", m.Name, m, *known)
 		}
-		known.programs = append(known.programs, program)
+		known.Programs = append(known.Programs, program)
 	}
 	return nil
 }
 
 // describe reads the descriptions, which are there before the first sample. They show
 // themselves as text only.
-func describe(registry *prometheus.Registry) ([]metric, error) {
+func describe(registry *prometheus.Registry) ([]Metric, error) {
 	descriptions := make(chan *prometheus.Desc)
 	go func() { defer close(descriptions); registry.Describe(descriptions) }()
 	form := regexp.MustCompile(`^Desc\{fqName: ("(?:[^"\\]|\\.)*"), help: ("(?:[^"\\]|\\.)*")(?:, unit: "[^"]*")?, constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
-	var metrics []metric
+	var metrics []Metric
 	var wrong []error
 	seen := map[string]bool{}
 	for d := range descriptions {
@@ -159,7 +167,7 @@ func describe(registry *prometheus.Registry) ([]metric, error) {
 			continue
 		}
 		seen[name] = true
-		metrics = append(metrics, metric{name: name, help: help, labels: labelsOf(parts[3], parts[4])})
+		metrics = append(metrics, Metric{Name: name, Help: help, Labels: labelsOf(parts[3], parts[4])})
 	}
 	return metrics, errors.Join(wrong...)
 }
