@@ -27,6 +27,11 @@ const (
 	ReasonEnvelopeSize   = "BAD_ENVELOPE_SIZE" // no events, or more than MaxEvents
 )
 
+// ParkReasons are all of them: every consumer of envelopes may park for each.
+func ParkReasons() []string {
+	return []string{ReasonBadBody, ReasonUnknownVersion, ReasonBadEvent, ReasonUnknownTag, ReasonEnvelopeSize}
+}
+
 // DecodeError says why a body, or one event of it, cannot be read. No
 // redelivery mends it.
 type DecodeError struct {

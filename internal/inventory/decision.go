@@ -1,5 +1,7 @@
 package inventory
 
+import "orderflow/internal/event"
+
 // trigger is what has happened to an order.
 type trigger int
 
@@ -62,6 +64,12 @@ const (
 	ReasonUnknownStatus       = "UNKNOWN_STATUS"          // the row holds a status from the future
 	ReasonStockContradiction  = "STOCK_BELOW_RESERVATION" // less is held of a SKU than its reservations say
 )
+
+// ParkReasons are all for which a handler of inventory parks.
+func ParkReasons() []string {
+	return append(event.ParkReasons(), ReasonClosedAfterSold, ReasonPaidButShort, ReasonPaidAfterRejected, ReasonPaidAfterReleased,
+		ReasonReservedNoOrder, ReasonSoldNoOrder, ReasonCreatedOrderUnknown, ReasonUnknownStatus, ReasonStockContradiction)
+}
 
 // decide is the table of what an event does to a reservation: the one place
 // where it is decided.

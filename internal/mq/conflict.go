@@ -131,18 +131,25 @@ func (c *Consumer) watchMembers(interval time.Duration) {
 	}
 }
 
-// tellConflict logs a conflict when it comes, and counts whether there is one. What
-// could not be asked is neither.
-func (c *Consumer) tellConflict(err error) {
+// noteConflict has the metric say whether there is a conflict, and returns it. What could
+// not be asked leaves the metric as it is.
+func (c *Consumer) noteConflict(err error) *SubscriptionConflictError {
 	var conflict *SubscriptionConflictError
-	if !errors.As(err, &conflict) {
+	if errors.As(err, &conflict) || err == nil {
+		c.client.Metrics.setConflict(c.sub, conflict != nil)
+	}
+	return conflict
+}
+
+// tellConflict logs a conflict when it comes, and has the metric say it.
+func (c *Consumer) tellConflict(err error) {
+	conflict := c.noteConflict(err)
+	if conflict == nil {
 		if err == nil {
 			c.conflict = ""
-			c.client.Metrics.setConflict(c.sub, false)
 		}
 		return
 	}
-	c.client.Metrics.setConflict(c.sub, true)
 	if text := conflict.Error(); text != c.conflict {
 		c.conflict = text
 		c.client.logger().Error("members of one consumer group consume different messages", "error", conflict)

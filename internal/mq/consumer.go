@@ -127,7 +127,9 @@ func (c *Consumer) check(ctx context.Context) error {
 			return err
 		}
 	}
-	return c.admin.CheckSubscription(ctx, c.sub)
+	err := c.admin.CheckSubscription(ctx, c.sub)
+	c.noteConflict(err)
+	return err
 }
 
 // callback is what the library calls with messages.

@@ -114,6 +114,13 @@ func (m *Metrics) expectDeliveries(s Subscription) {
 	m.duration.WithLabelValues(s.Group, s.Topic)
 	m.redelivered.WithLabelValues(s.Group, s.Topic)
 	m.conflicts.WithLabelValues(s.Group, s.Topic)
+	switch {
+	case s.Parker == nil:
+	case s.Broadcast != "":
+		m.ExpectParked(s.Group, ReasonGaveUp)
+	default:
+		m.ExpectParked(s.Group, ReasonCannotSendBack)
+	}
 }
 
 // ExpectParked makes the counter of what is parked for the reasons.

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"orderflow/internal/event"
 	"orderflow/internal/mq/message"
 )
 
@@ -14,6 +15,11 @@ const (
 	ReasonRefused    = "WEBHOOK_REFUSED"    // a definite no
 	ReasonRedirected = "WEBHOOK_REDIRECTED" // the receiver is elsewhere
 )
+
+// ParkReasons are all for which the notifier parks.
+func ParkReasons() []string {
+	return append(event.ParkReasons(), ReasonUnknownCloseReason, ReasonRefused, ReasonRedirected)
+}
 
 // maxRest is the longest time to wait that we let a receiver ask for.
 const maxRest = time.Hour

@@ -1,6 +1,10 @@
 package notify
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"orderflow/internal/event"
+)
 
 // Outcomes of an event, as the metric names them.
 const (
@@ -20,6 +24,11 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		Name: "notify_events_total", Help: "Events by what became of their notification (sent, sent_before, held, failed, refused).",
 	}, []string{"tag", "outcome"})}
 	r.MustRegister(m.events)
+	for _, tag := range []event.Tag{event.TagCreated, event.TagPaid, event.TagClosed} {
+		for _, outcome := range []string{outcomeSent, outcomeAgain, outcomeHeld, outcomeFailed, outcomeRefused} {
+			m.events.WithLabelValues(string(tag), outcome) // there before the first one, so that a rate sees it
+		}
+	}
 	return m
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"orderflow/internal/apierror"
 	"orderflow/internal/database"
+	"orderflow/internal/event"
 	"orderflow/internal/mq/message"
 )
 
@@ -31,6 +32,11 @@ const (
 	ReasonUnknownOrder = "STOCK_EVENT_OF_UNKNOWN_ORDER"
 	ReasonOpenButSold  = "OPEN_BUT_SOLD" // the payment is forgotten that the stock was sold for
 )
+
+// ParkReasons are all for which the handler of stock events parks.
+func ParkReasons() []string {
+	return append(event.ParkReasons(), ReasonUnknownOrder, ReasonOpenButSold)
+}
 
 // errStale says that a row was not in the state from which it was to change: the
 // caller looks again and decides anew.

@@ -85,6 +85,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		m.healed.WithLabelValues(what)
 		m.failed.WithLabelValues(what)
 	}
+	m.found.WithLabelValues(foundSettled)
 	return m
 }
 

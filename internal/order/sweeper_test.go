@@ -65,7 +65,7 @@ func TestSweeperCountersBeginWithZero(t *testing.T) {
 	for _, family := range families {
 		series[family.GetName()] = len(family.GetMetric())
 	}
-	if series["order_sweeper_found_total"] != 4 || series["order_sweeper_healed_total"] != 4 {
+	if series["order_sweeper_found_total"] != 5 || series["order_sweeper_healed_total"] != 4 {
 		t.Errorf("got %v", series)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,6 +44,7 @@ type plan struct {
 
 	// Of an embedded system only; the broker of the programs commits repeatedly.
 	brokerOptions []devbroker.Option
+	log           io.Writer // gets the log, too; nil for nobody
 	keepsData     bool // the broker has its data on disk
 }
 

@@ -2,14 +2,17 @@ package e2e
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"orderflow/cmd/orderctl/dev"
 	"orderflow/internal/assembly"
 	"orderflow/internal/event"
 	"orderflow/internal/mq/devbroker"
+	"orderflow/internal/telemetry"
 )
 
 // embed makes the parts of an embedded system: a broker of its own, databases and
@@ -21,9 +24,15 @@ func (d *deployment) embed(ctx context.Context) error {
 		return err
 	}
 	d.closing(func(context.Context) error { return log.Close() })
+	to := io.Writer(log)
+	if d.log != nil {
+		to = io.MultiWriter(log, d.log)
+	}
+	sink := telemetry.NewLogWriter(to)
+	d.closing(func(context.Context) error { return sink.Close(time.Minute) })
 	options := dev.Options{
 		Temp: run.data,
-		Log:  slog.New(slog.NewJSONHandler(log, nil)),
+		Log:  telemetry.NewLogger(sink, telemetry.JSON, slog.LevelInfo), Sink: sink,
 		Broker: append([]devbroker.Option{
 			devbroker.WithDelayLevels(delayLevels), devbroker.WithTransactionTimeout(checkInterval),
 			devbroker.WithCheckInterval(checkInterval), devbroker.WithMaxChecks(maxChecks),

@@ -135,6 +135,7 @@ type consumers struct {
 
 func newConsumers(c Config, client mq.Client, n event.Names, s *inventory.Service, parked message.Parker) consumers {
 	subscribe := func(group, topic string, handler message.Handler) *mq.Consumer {
+		client.Metrics.ExpectParked(group, inventory.ParkReasons()...)
 		return mq.NewConsumer(client, mq.Subscription{
 			Group: group, Topic: topic, Handler: handler, Parker: parked,
 			Concurrency: c.ConsumerConcurrency, HandlerTimeout: c.HandlerTimeout,

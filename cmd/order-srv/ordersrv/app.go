@@ -88,6 +88,7 @@ func newService(
 
 // newConsumer consumes what inventory says about the stock of orders.
 func newConsumer(c Config, client mq.Client, n event.Names, s *order.Service, parked message.Parker) *mq.Consumer {
+	client.Metrics.ExpectParked(n.OrderStockEvents, order.ParkReasons()...)
 	return mq.NewConsumer(client, mq.Subscription{
 		Group: n.OrderStockEvents, Topic: n.StockEvents, Handler: s.HandleStockEvents, Parker: parked,
 		Concurrency: c.ConsumerConcurrency, HandlerTimeout: c.HandlerTimeout,

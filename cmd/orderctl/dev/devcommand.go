@@ -56,11 +56,11 @@ func (c Command) Run(ctx context.Context, out cli.Output) (err error) {
 	if err := c.checkSecret(); err != nil {
 		return err
 	}
-	log, _, stop := c.Start(out.Stderr)
+	log, sink, stop := c.Start(out.Stderr)
 	defer stop()
 	mq.UseLogger(log)
 	s, err := Start(ctx, Options{
-		Log: log, Data: c.Data,
+		Log: log, Sink: sink, Data: c.Data,
 		Broker: append(c.BrokerFlags.options(), devbroker.WithListen(c.BrokerListen)),
 		OrderFlags: append(c.Tracing.Flags(),
 			"--listen="+c.OrderListen, "--admin-listen="+c.OrderAdmin, "--payment-window="+c.PaymentWindow.String()),

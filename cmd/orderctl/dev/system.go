@@ -22,13 +22,15 @@ import (
 	"orderflow/internal/event"
 	"orderflow/internal/mq"
 	"orderflow/internal/mq/devbroker"
+	"orderflow/internal/telemetry"
 	"orderflow/migrations"
 )
 
 // Options say how a System is made. The zero value is usable: everything listens
 // at free ports on loopback and nothing outlives the process.
 type Options struct {
-	Log *slog.Logger // nil: nothing is logged
+	Log  *slog.Logger         // nil: nothing is logged
+	Sink *telemetry.LogWriter // where Log ends, if it is there; the services say how many lines it dropped
 
 	// Data is the folder of both databases and of the broker. If it is empty the
 	// broker keeps its messages in memory, and the databases are files in a
@@ -182,7 +184,7 @@ func (s *System) flags(name string, options, more []string) []string {
 }
 
 func (s *System) host(name assembly.Service) assembly.Host {
-	return assembly.Host{Log: s.log.With("service", name), Clock: s.clock}
+	return assembly.Host{Log: s.log.With("service", name), Sink: s.options.Sink, Clock: s.clock}
 }
 
 // StopOrders drains order-srv and waits for its end.

@@ -101,6 +101,7 @@ func newService(
 
 // newConsumer consumes what happens to orders, beside inventory-srv and whoever else does.
 func newConsumer(c Config, client mq.Client, n event.Names, s *notify.Service, parked message.Parker) *mq.Consumer {
+	client.Metrics.ExpectParked(notify.Group(c.TopicPrefix), notify.ParkReasons()...)
 	return mq.NewConsumer(client, mq.Subscription{
 		Group: notify.Group(c.TopicPrefix), Topic: n.OrderEvents, Handler: s.Handle, Parker: parked,
 		Concurrency: c.ConsumerConcurrency, HandlerTimeout: notify.HandlerTimeout(c.SendTimeout),
