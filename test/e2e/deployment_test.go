@@ -45,7 +45,7 @@ type plan struct {
 	// Of an embedded system only; the broker of the programs commits repeatedly.
 	brokerOptions []devbroker.Option
 	log           io.Writer // gets the log, too; nil for nobody
-	keepsData     bool // the broker has its data on disk
+	keepsData     bool      // the broker has its data on disk
 }
 
 // deployment is one system from outside: its topics, databases and services.
