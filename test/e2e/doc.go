@@ -1,7 +1,8 @@
 // Package e2e runs both services, and looks at them from outside: over gRPC, at
 // their admin addresses, at their exit codes, and with read-only SQL. It kills and
 // pauses them at the named points of the protocol, cuts their connections, lets the
-// broker fail, pushes the clock, and injects messages of its own.
+// broker fail, pushes the clock, and injects messages of its own. Only the test of
+// the metrics edits rows, so that they have something to say.
 //
 // Each test is written once and runs on every stack that has what it needs, as a
 // subtest that is named after the stack:

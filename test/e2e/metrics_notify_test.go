@@ -105,16 +105,19 @@ func (d *drill) disagree() {
 	d.must(<-started)
 }
 
-// refuseToTakeBack has the broker refuse to take a message back that the notifier could not
-// handle. It goes on while other scenes are played.
+// refuseToTakeBack has the broker refuse to take messages back that the notifier could not
+// handle: the first is one about an event that is being sent. The notifier gives up after
+// some 20 seconds, in which the other scenes are played.
 func (d *drill) refuseToTakeBack() {
 	d.unable = d.fail(devbroker.Fault{
 		Code: remoting.RequestSendBack, Group: notify.Group(d.prefix), Action: devbroker.Answer(remoting.ResponseGroupNotExist, "no such group"),
 	})
 	id := d.ghost()
-	d.webhook.answer(id, http.StatusServiceUnavailable)
+	release := d.webhook.hold(id)
+	defer release()
 	d.tell(event.TagCreated, id)
-	d.move("notify_events_total", "outcome", "failed")
+	d.tell(event.TagCreated, id)
+	d.move("notify_events_total", "outcome", "held")
 }
 
 // parkedAtLast waits for the end of that, and for what the broker has given up.
@@ -136,21 +139,17 @@ func (d *drill) of(id, sku string, quantity int64) *eventv1.OrderEvent {
 	return orderEvent(id, d.now().Add(24*time.Hour), &eventv1.Line{Sku: sku, Quantity: quantity})
 }
 
-// trouble has notifications refused, sent elsewhere, not understood, and held up.
+// trouble has notifications fail, refused, sent elsewhere, and not understood.
 func (d *drill) trouble() {
-	refused, elsewhere, slow := d.ghost(), d.ghost(), d.ghost()
-	d.webhook.answer(refused, http.StatusBadRequest)
-	d.webhook.answer(elsewhere, http.StatusFound)
-	release := d.webhook.hold(slow)
-	defer release()
-	d.tell(event.TagCreated, refused)
-	d.tell(event.TagCreated, elsewhere)
+	for _, status := range []int{http.StatusServiceUnavailable, http.StatusBadRequest, http.StatusFound} {
+		id := d.ghost()
+		d.webhook.answer(id, status)
+		d.tell(event.TagCreated, id)
+	}
 	d.tell(event.TagClosed, d.ghost()) // without a reason
 	for _, reason := range []string{notify.ReasonRefused, notify.ReasonRedirected, notify.ReasonUnknownCloseReason} {
 		d.move("mq_messages_parked_total", "reason", reason)
 	}
-	d.tell(event.TagCreated, slow)
-	d.tell(event.TagCreated, slow)
-	d.move("notify_events_total", "outcome", "held")
+	d.move("notify_events_total", "outcome", "failed")
 	d.moveBy(telemetry.PollInterval, "mq_consumer_lag_messages", "group", notify.Group(d.prefix))
 }

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -50,6 +52,7 @@ func TestEveryMetricMoves(t *testing.T) {
 			t.Logf("%s: %s", scene.name, time.Since(began).Round(time.Millisecond))
 		}
 		d.wantAllMoved()
+		d.wantBounded()
 	})
 }
 
@@ -229,6 +232,25 @@ func (d *drill) wantAllMoved() {
 				}
 				if d.premade[m.Name] != nil && !d.premade[m.Name][label][value] {
 					d.t.Errorf("%s has no sample with %s %q before the first one: no rate sees that", m.Name, label, value)
+				}
+			}
+		}
+	}
+}
+
+// wantBounded checks that no value of a label is an order, a customer or a SKU, and that the
+// list of all metrics has what was there.
+func (d *drill) wantBounded() {
+	d.t.Helper()
+	id := regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+	for name, all := range d.known {
+		if !slices.ContainsFunc(d.metrics, func(m registered.Metric) bool { return m.Name == name }) {
+			d.t.Errorf("%s is measured, and not in docs/metrics.md", name)
+		}
+		for label, values := range all {
+			for value := range values {
+				if id.MatchString(value) || strings.Contains(value, d.customer) {
+					d.t.Errorf("%s has a sample of its own where %s is %q", name, label, value)
 				}
 			}
 		}
