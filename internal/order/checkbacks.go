@@ -16,10 +16,9 @@ import (
 // The room between the answers to check-backs and the timeline.
 const (
 	maxCheckBacksWaiting = 8192
-	checkBacksAtOnce     = 256 // by one statement
-	checkBacksTimeout    = 5 * time.Second
-	checkBacksPause      = time.Second // while there is no database
-	checkBacksEnd        = time.Second // for those that wait when the process ends
+	checkBacksAtOnce     = 100             // by one statement
+	checkBacksTimeout    = 5 * time.Second // of one statement, and of all at the end
+	checkBacksPause      = time.Second     // while there is no database
 )
 
 // checkBacks brings check-backs into the timelines of their orders. While run runs it
@@ -31,6 +30,7 @@ type checkBacks struct {
 	store *Store
 	log   *slog.Logger
 	wake  chan struct{} // holds a token if something may wait
+	room  int           // how many may wait
 
 	mu      sync.Mutex
 	running bool
@@ -39,7 +39,7 @@ type checkBacks struct {
 }
 
 func newCheckBacks(store *Store, log *slog.Logger) *checkBacks {
-	return &checkBacks{store: store, log: log, wake: make(chan struct{}, 1)}
+	return &checkBacks{store: store, log: log, wake: make(chan struct{}, 1), room: maxCheckBacksWaiting}
 }
 
 // tell says in the timelines of the half message's orders that the broker asked.
@@ -72,7 +72,7 @@ func (c *checkBacks) queue(rows []Entry) bool {
 	if !c.running {
 		return false
 	}
-	if len(c.waiting)+len(rows) > maxCheckBacksWaiting {
+	if len(c.waiting)+len(rows) > c.room {
 		c.lost += len(rows)
 		return true
 	}
@@ -98,7 +98,7 @@ func (c *checkBacks) run(ctx context.Context) {
 		}
 		for left := 1; left > 0 && ctx.Err() == nil; {
 			var err error
-			if left, err = c.write(ctx, checkBacksTimeout); err != nil {
+			if left, err = c.write(ctx); err != nil {
 				select {
 				case <-ctx.Done():
 				case <-c.store.clock.After(checkBacksPause):
@@ -113,11 +113,11 @@ func (c *checkBacks) end(ctx context.Context) {
 	c.mu.Lock()
 	c.running = false
 	c.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkBacksEnd)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkBacksTimeout)
 	defer cancel()
 	for left := 1; left > 0; {
 		var err error
-		if left, err = c.write(ctx, checkBacksEnd); err != nil {
+		if left, err = c.write(ctx); err != nil {
 			c.log.WarnContext(ctx, missing, "reason", "the process ends", "count", left, "error", err)
 			return
 		}
@@ -126,7 +126,7 @@ func (c *checkBacks) end(ctx context.Context) {
 
 // write writes the next rows and returns how many are left. They wait on, with an
 // error, while the database is not available; rows that it refuses are left out.
-func (c *checkBacks) write(ctx context.Context, timeout time.Duration) (left int, err error) {
+func (c *checkBacks) write(ctx context.Context) (left int, err error) {
 	batch, lost := c.next()
 	if lost > 0 {
 		c.log.WarnContext(ctx, missing, "reason", "too many waited", "count", lost)
@@ -134,7 +134,7 @@ func (c *checkBacks) write(ctx context.Context, timeout time.Duration) (left int
 	if len(batch) == 0 {
 		return 0, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, checkBacksTimeout)
 	defer cancel()
 	// Rows of a statement whose outcome is not known are there already, or not.
 	err = insertEntries(c.store.db.With(ctx).Clauses(clause.OnConflict{DoNothing: true}), batch)

@@ -160,7 +160,10 @@ func TestCheckBacksThatAreLeftOut(t *testing.T) {
 		w.toTimeline(func() error { blocked <- struct{}{}; <-goOn; return nil })
 		w.ask(l, 1)
 		<-blocked
-		many := make([]string, maxCheckBacksWaiting-2)
+		l.asked.mu.Lock()
+		l.asked.room = 100
+		l.asked.mu.Unlock()
+		many := make([]string, 98)
 		for i := range many {
 			many[i] = uuid.NewString()
 		}
@@ -168,7 +171,7 @@ func TestCheckBacksThatAreLeftOut(t *testing.T) {
 		l.asked.tell(t.Context(), message.Message{Keys: many[:2]}, message.StateUnknown) // one too many
 		l.asked.tell(t.Context(), message.Message{Keys: many[:1]}, message.StateUnknown)
 		release()
-		waitUntil(t, func() bool { return w.told() == maxCheckBacksWaiting && l.waiting() == 0 })
+		waitUntil(t, func() bool { return w.told() == 100 && l.waiting() == 0 })
 		if want := fmt.Sprintf(`msg="%s" reason="too many waited" count=2`, missing); !strings.Contains(log.String(), want) {
 			t.Errorf("the log says %s, want %s", log, want)
 		}
@@ -180,17 +183,17 @@ func TestCheckBacksThatAreLeftOut(t *testing.T) {
 func TestCheckBacksAreToldAtTheEnd(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, w *world) {
-		l, _, end := w.telling()
+		l, log, end := w.telling()
 		w.toTimeline(func() error { return driver.ErrBadConn })
 		w.ask(l, 2*checkBacksAtOnce+1)
 		w.faults.set(nil)
 		end()
 		if n := w.told(); n != 2*checkBacksAtOnce+1 {
-			t.Errorf("%d are told at the end", n)
+			t.Errorf("%d are told at the end: %s", n, log)
 		}
 		w.ask(l, 1)
 		if n := w.told(); n != 2*checkBacksAtOnce+2 {
-			t.Errorf("%d are told after the end", n)
+			t.Errorf("%d are told after the end: %s", n, log)
 		}
 	})
 }
