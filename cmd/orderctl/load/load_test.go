@@ -3,15 +3,11 @@ package load
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
-
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	orderv1 "orderflow/api/proto/order/v1"
 	"orderflow/cmd/orderctl/dev"
@@ -136,28 +132,6 @@ func TestVerdict(t *testing.T) {
 	}
 	if newTally().verdict() == nil {
 		t.Error("a load of which nothing was accepted went well")
-	}
-}
-
-// What fails is repeated while time may mend it.
-func TestInsist(t *testing.T) {
-	t.Parallel()
-	l := &load{tally: newTally()}
-	calls := 0
-	err := l.insist(t.Context(), func(context.Context) error {
-		calls++
-		if calls < 3 {
-			return status.Error(codes.Unavailable, "draining")
-		}
-		return nil
-	})
-	if err != nil || calls != 3 || l.tally.counts[repeated] != 2 {
-		t.Errorf("got %v after %d calls, %d of them counted as repeated", err, calls, l.tally.counts[repeated])
-	}
-	final := status.Error(codes.InvalidArgument, "no")
-	calls = 0
-	if err := l.insist(t.Context(), func(context.Context) error { calls++; return final }); !errors.Is(err, final) || calls != 1 {
-		t.Errorf("got %v after %d calls, want the error at once", err, calls)
 	}
 }
 
