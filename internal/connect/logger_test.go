@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/grpclog"
 
 	"orderflow/internal/connect"
+	"orderflow/internal/connect/connecttest"
 	"orderflow/internal/telemetry"
 )
 
@@ -60,11 +61,11 @@ func writeLines(t *testing.T, level string) {
 		t.Fatal(err)
 	}
 	connect.UseLogger(telemetry.NewLogger(os.Stderr, telemetry.JSON, l))
-	gone, stop := replica(t)
-	stop()
+	gone := connecttest.NewReplica(t)
+	gone.Stop()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if _, err := ask(ctx, dial(t, gone)); err == nil {
+	if _, err := ask(ctx, dial(t, gone.Address)); err == nil {
 		t.Error("answered by a server that is gone")
 	}
 	grpclog.Component("core").Errorf("an %s", "error")

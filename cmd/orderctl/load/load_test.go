@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	orderv1 "orderflow/api/proto/order/v1"
-	"orderflow/cmd/orderctl/dev"
+	"orderflow/cmd/orderctl/dev/devtest"
 	"orderflow/internal/cli"
 )
 
@@ -27,18 +26,7 @@ func parse(t *testing.T, args ...string) Command {
 // A load on the whole system, in this process.
 func TestEveryOrderIsFollowedToItsEnd(t *testing.T) {
 	t.Parallel()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	system, err := dev.Start(t.Context(), dev.Options{Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
-		defer cancel()
-		if err := system.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
+	system := devtest.Start(t)
 	var out bytes.Buffer
 	c := parse(t, "--order-service="+system.OrderAddr(), "--inventory-service="+system.InventoryAddr(),
 		"--rate=20", "--duration=1s", "--paid=50", "--payment-window=5s", "--settle=1m")
