@@ -141,7 +141,7 @@ const (
 func TestAuditOfGoodBooks(t *testing.T) {
 	keep(t, &books{inventoryAudit: inventoryAudit{lost: givenBack}})
 	code, stdout, stderr := run(t, "audit")
-	if code != cli.ExitOK || stderr != "" || !strings.Contains(stdout, "2 orders") || !strings.Contains(stdout, "violations  0") {
+	if code != cli.ExitOK || stderr != "" || !strings.Contains(stdout, "2 orders (placed until 20") || !strings.Contains(stdout, ", 1m0s ahead as clocks differ)") || !strings.Contains(stdout, "violations  0") {
 		t.Errorf("exit code %d, stderr %q\n%s", code, stderr, stdout)
 	}
 }
