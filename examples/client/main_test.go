@@ -15,6 +15,7 @@ import (
 	inventoryv1 "orderflow/api/proto/inventory/v1"
 	orderv1 "orderflow/api/proto/order/v1"
 	"orderflow/cmd/orderctl/dev"
+	"orderflow/cmd/orderctl/dev/devtest"
 	"orderflow/internal/apierror"
 )
 
@@ -28,22 +29,12 @@ type shop struct {
 
 func open(t *testing.T) *shop {
 	t.Helper()
-	system, err := dev.Start(t.Context(), dev.Options{Temp: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	system := devtest.Start(t)
 	conn, err := grpc.NewClient(system.InventoryAddr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
-		defer cancel()
-		_ = conn.Close()
-		if err := system.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { _ = conn.Close() })
 	s := &shop{t: t, system: system, inventory: inventoryv1.NewInventoryServiceClient(conn), operator: inventoryv1.NewOperatorServiceClient(conn)}
 	if _, err := s.inventory.AddStock(t.Context(), &inventoryv1.AddStockRequest{ReceiptId: "r", Sku: "apple", Quantity: 10}); err != nil {
 		t.Fatal(err)

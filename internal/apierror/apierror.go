@@ -152,17 +152,6 @@ func ReasonOf(err error) string {
 	return ""
 }
 
-// RetryDelay is what a service says in RetryInfo to the client whose call has failed:
-// how long to wait before the call is repeated, and whether it says so at all.
-func RetryDelay(err error) (delay time.Duration, ok bool) {
-	for _, detail := range status.Convert(err).Details() {
-		if retry, is := detail.(*errdetails.RetryInfo); is {
-			return retry.GetRetryDelay().AsDuration(), true
-		}
-	}
-	return 0, false
-}
-
 // Status turns any error into what a client may see: an Error or a gRPC status
 // as it is, a deadline that has passed as Unavailable, a cancelled call as
 // Canceled, and anything else as Internal with a message that says nothing.

@@ -145,21 +145,3 @@ func TestStatusOfManyViolationsIsSmall(t *testing.T) {
 		}
 	}
 }
-
-// What a service sends is what its client reads, and nothing is not "at once".
-func TestRetryDelay(t *testing.T) {
-	for name, test := range map[string]struct {
-		err   error
-		delay time.Duration
-		ok    bool
-	}{
-		"one that says when": {apierror.Unavailable("broker", nil).GRPCStatus().Err(), time.Second, true},
-		"one that does not":  {apierror.NotFound("GONE", "gone").GRPCStatus().Err(), 0, false},
-		"no status":          {errors.New("torn"), 0, false},
-		"no error":           {nil, 0, false},
-	} {
-		if delay, ok := apierror.RetryDelay(test.err); delay != test.delay || ok != test.ok {
-			t.Errorf("%s: %v, %v", name, delay, ok)
-		}
-	}
-}

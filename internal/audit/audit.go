@@ -50,7 +50,7 @@ type Summary struct {
 	Reservations int64          `json:"reservations"`
 	SKUs         int64          `json:"skus"`
 	Parked       int64          `json:"parked"`
-	OrdersUntil  time.Time      `json:"ordersUntil"` // orders placed later are left to the next audit
+	OrdersUntil  time.Time      `json:"ordersUntil"` // orders placed later are left to the next audit; see ClockSkew
 	Suspects     int64          `json:"suspects"`    // orders that were read again
 	StillMoving  int64          `json:"stillMoving"` // orders that disagreed, and changed, whenever they were read
 	Retries      int64          `json:"retries"`     // calls made again, streams that broke included
@@ -97,18 +97,18 @@ func Audit(ctx context.Context, services Services, config Config, clk clock.Cloc
 	return r.report, err
 }
 
-// How far the clocks of those who make order ids may be ahead of ours, for the orders
-// that were there when the audit began, and for those placed while it runs.
-const (
-	clockSkew = time.Minute
-	longest   = 24 * time.Hour
-)
+// ClockSkew is how far the clocks of those who make order ids may be ahead of ours: by so
+// much Summary.OrdersUntil is later than the beginning.
+const ClockSkew = time.Minute
+
+// longest is the same for orders that are placed while an audit runs.
+const longest = 24 * time.Hour
 
 // all reads what there is: the orders that were there at the beginning, and whatever
 // has an id that none will have for long. Those that are placed meanwhile would keep
 // the audit busy with what it cannot judge yet.
 func (r *run) all(ctx context.Context, begun time.Time) error {
-	until := begun.Add(clockSkew)
+	until := begun.Add(ClockSkew)
 	r.report.Summary.OrdersUntil = until.UTC()
 	for _, s := range []span{{until: lastID(until)}, {after: lastID(until.Add(longest))}} {
 		if err := r.compare(ctx, s); err != nil {

@@ -144,7 +144,7 @@ func TestSuspectsDoNotFillTheMemory(t *testing.T) {
 // in the usual way is not overlooked.
 func TestOrdersOfLaterAreLeftToTheNextAudit(t *testing.T) {
 	m := still(t)
-	later := lastID(m.Now().Add(2 * clockSkew))
+	later := lastID(m.Now().Add(2 * ClockSkew))
 	foreign := "f47ac10b-58cc-4372-a567-0e02b2c3d479"
 	first := "00000000-0000-4000-8000-000000000000"
 	for _, id := range []string{later, foreign, first} {

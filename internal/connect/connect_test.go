@@ -7,31 +7,12 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/peer"
 
 	"orderflow/internal/connect"
+	"orderflow/internal/connect/connecttest"
 )
-
-// replica is a server that only has a health service.
-func replica(t *testing.T) (address string, stop func()) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv := grpc.NewServer()
-	healthv1.RegisterHealthServer(srv, health.NewServer())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = srv.Serve(listener) // ends with Stop
-	}()
-	stop = func() { srv.Stop(); <-ended }
-	t.Cleanup(stop)
-	return listener.Addr().String(), stop
-}
 
 // dial connects to the replicas.
 func dial(t *testing.T, addresses ...string) healthv1.HealthClient {
@@ -79,18 +60,16 @@ func askUntil(t *testing.T, client healthv1.HealthClient, want ...string) {
 
 func TestCallsAreSpreadOverTheReplicas(t *testing.T) {
 	t.Parallel()
-	one, _ := replica(t)
-	two, _ := replica(t)
+	one, two := connecttest.NewReplica(t).Address, connecttest.NewReplica(t).Address
 	askUntil(t, dial(t, one, two), one, two)
 }
 
 // The rest of a range of ports has nobody behind it.
 func TestAReplicaThatIsNotThereCostsNoCall(t *testing.T) {
 	t.Parallel()
-	gone, stop := replica(t)
-	stop()
-	there, _ := replica(t)
-	client := dial(t, gone, there)
+	gone, there := connecttest.NewReplica(t), connecttest.NewReplica(t).Address
+	gone.Stop()
+	client := dial(t, gone.Address, there)
 	for range 10 {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		who, err := ask(ctx, client)
@@ -103,17 +82,16 @@ func TestAReplicaThatIsNotThereCostsNoCall(t *testing.T) {
 
 func TestCallsGoToWhoIsLeft(t *testing.T) {
 	t.Parallel()
-	one, stop := replica(t)
-	two, _ := replica(t)
-	client := dial(t, one, two)
-	askUntil(t, client, one, two)
-	stop()
-	askUntil(t, client, two)
+	one, two := connecttest.NewReplica(t), connecttest.NewReplica(t)
+	client := dial(t, one.Address, two.Address)
+	askUntil(t, client, one.Address, two.Address)
+	one.Stop()
+	askUntil(t, client, two.Address)
 }
 
 func TestOneAddressMayBeAHostName(t *testing.T) {
 	t.Parallel()
-	address, _ := replica(t)
+	address := connecttest.NewReplica(t).Address
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)

@@ -3,42 +3,27 @@ package connect_test
 import (
 	"context"
 	"errors"
-	"net"
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/health"
-	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
-
 	"orderflow/internal/connect"
+	"orderflow/internal/connect/connecttest"
 )
 
 func TestReady(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv, answers := grpc.NewServer(), health.NewServer()
-	healthv1.RegisterHealthServer(srv, answers)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = srv.Serve(listener) // ends with Stop
-	}()
+	replica := connecttest.NewReplica(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	address := listener.Addr().String()
+	address := replica.Address
 	if err := connect.Ready(ctx, address); err != nil {
 		t.Errorf("SERVING is not ready: %v", err)
 	}
-	answers.Shutdown()
+	replica.Health.Shutdown()
 	if err := connect.Ready(ctx, address); !errors.Is(err, connect.ErrNotReady) {
 		t.Errorf("NOT_SERVING gives %v", err)
 	}
-	srv.Stop()
-	<-ended
+	replica.Stop()
 	if err := connect.Ready(ctx, address); err == nil || errors.Is(err, connect.ErrNotReady) {
 		t.Errorf("a server that is gone gives %v", err)
 	}

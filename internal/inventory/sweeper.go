@@ -3,7 +3,6 @@ package inventory
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -47,9 +46,7 @@ func NewSweeper(s *Service, interval time.Duration, metrics *SweepMetrics) *Swee
 
 // Run makes rounds until ctx ends.
 func (w *Sweeper) Run(ctx context.Context) {
-	sweep.Run(ctx, w.service.clock, w.interval, w.Round, func(err error) {
-		w.service.log.WarnContext(ctx, "the sweeper could not settle everything; it looks again", "error", err)
-	})
+	sweep.Run(ctx, w.service.clock, w.interval, w.Round, func(err error) { sweep.Report(ctx, w.service.log, err) })
 }
 
 // Round takes up to sweep.Batch reservations, settles them, and tells whether there
@@ -86,7 +83,7 @@ func (w *Sweeper) settle(ctx context.Context, overdue []Reservation) (failed []e
 	verdicts := w.service.ask(asking, ids, orderv1.CloseTrigger_CLOSE_TRIGGER_INVENTORY_SWEEPER)
 	cancel()
 	if verdicts.err != nil { // once, and not for each of them
-		failed = append(failed, verdicts.err)
+		failed = append(failed, sweep.Unhealed(ctx, verdicts.err, ids...))
 	}
 	for _, r := range overdue {
 		if err := w.settleOne(ctx, r, verdicts); err != nil {
@@ -101,7 +98,10 @@ func (w *Sweeper) settleOne(ctx context.Context, r Reservation, verdicts answers
 	ctx, cancel := context.WithTimeout(ctx, sweepRowTimeout)
 	defer cancel()
 	ctx, span := tracing.Start(ctx, "sweep reservation", r.OrderID, tracing.LinkTo(tracing.Stored(r.Traceparent)))
-	defer func() { tracing.End(span, err) }()
+	defer func() {
+		tracing.End(span, err)
+		err = sweep.Unhealed(ctx, err, r.OrderID)
+	}()
 	result, err := verdicts.of(r.OrderID)
 	if err != nil {
 		w.metrics.countFailed(failedNoAnswer)
@@ -138,7 +138,7 @@ func (w *Sweeper) incidentOf(r Reservation, result *orderv1.CloseIfUnpaidResult)
 		in.what, in.arrived = orderUnknown, by
 	case orderv1.CloseOutcome_CLOSE_OUTCOME_NOT_DUE: // its window was extended
 		if isBehind(result, w.service.clock.Now().UnixMilli()) {
-			return incident{}, fmt.Errorf("order %s: the order service's clock is behind", r.OrderID)
+			return incident{}, errors.New("the order service's clock is behind")
 		}
 		in.what, in.expiresAt, in.arrived = untouched, dueAt(result), by.with(notDueDetail(result))
 	default:
@@ -173,7 +173,7 @@ func (w *Sweeper) act(ctx context.Context, r Reservation, in incident) error {
 func (w *Sweeper) park(ctx context.Context, r Reservation, why *message.PermanentError) error {
 	body, err := event.EncodePaymentTimeouts(r.ExpiresAt, &eventv1.PaymentTimeout{OrderId: r.OrderID})
 	if err != nil {
-		return fmt.Errorf("order %s: %w", r.OrderID, err)
+		return err
 	}
 	names := w.service.names
 	return w.service.parker.Park(ctx, message.Parked{

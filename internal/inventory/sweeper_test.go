@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +17,8 @@ import (
 	"orderflow/internal/event"
 	"orderflow/internal/inventory"
 	"orderflow/internal/sweep"
+	"orderflow/internal/telemetry"
+	"orderflow/internal/telemetry/telemetrytest"
 )
 
 const interval = 5 * time.Second
@@ -188,8 +192,12 @@ func TestSweeperWithAStrangeAnswer(t *testing.T) {
 		w.orders.set(strange, orderv1.CloseOutcome(99))
 		w.orders.slow = 2 * grace // its clock is behind: not due
 		w.orders.set(o, closedOutcome)
-		if _, err := w.round(); err == nil {
-			t.Error("nothing is wrong")
+		_, err := w.round()
+		var log telemetrytest.Log
+		sweep.Report(t.Context(), telemetry.NewLogger(&log, telemetry.JSON, slog.LevelInfo), err)
+		if text := log.String(); strings.Count(text, "\n") != 2 ||
+			!strings.Contains(text, `"order_id":"`+strange.id+`"`) || !strings.Contains(text, `"order_id":"`+slow.id+`"`) {
+			t.Errorf("logged %s", text)
 		}
 		w.expectReservation(o, inventory.StatusReleased, 2)
 		for _, kept := range []*order{strange, slow} {

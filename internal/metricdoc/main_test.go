@@ -56,7 +56,7 @@ func TestNamesFollowTheConvention(t *testing.T) {
 // A label with a value per order or SKU makes a series of each.
 func TestLabelsAreBounded(t *testing.T) {
 	known := []string{
-		"answer", "code", "commit", "event", "group", "grpc_code", "grpc_method", "grpc_service", "grpc_type", "outcome",
+		"answer", "code", "commit", "error_type", "event", "group", "grpc_code", "grpc_method", "grpc_service", "grpc_type", "outcome",
 		"poll", "reason", "result", "status", "tag", "to", "topic", "version", "what",
 	}
 	metrics, err := registered.Metrics(t.Context())

@@ -38,7 +38,7 @@ func (p *Producer) SendAsync(ctx context.Context, m message.Message, done func(e
 		}
 		defer close(told)
 		end(err)
-		p.tell(done, err)
+		p.tell(ctx, m, done, err)
 	}
 	var noLonger func() bool
 	var sent error
@@ -56,11 +56,11 @@ func (p *Producer) SendAsync(ctx context.Context, m message.Message, done func(e
 }
 
 // tell calls done, whose panic must not end the process.
-func (p *Producer) tell(done func(error), err error) {
+func (p *Producer) tell(ctx context.Context, m message.Message, done func(error), err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			p.client.logger().Error("callback of an asynchronous send panicked",
-				"group", p.group, "panic", r, "stack", string(debug.Stack()))
+			p.client.logger().ErrorContext(ctx, "callback of an asynchronous send panicked",
+				"group", p.group, "topic", m.Topic, m.LogAttr(), "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
 	done(err)

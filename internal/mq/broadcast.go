@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -51,7 +52,7 @@ func checkOffsetFolder() error {
 // tryAgain tries a message of a broadcast in place, since nobody else will. The
 // library would leave its offset behind for ever and only log. It says no if Stop
 // came first.
-func (c *Consumer) tryAgain(m message.Message, err error) bool {
+func (c *Consumer) tryAgain(ctx context.Context, m message.Message, err error) bool {
 	pauses := inPlacePauses()
 	for ; m.Attempt < c.sub.MaxAttempts; m.Attempt++ {
 		if c.sub.Parker == nil && isPermanent(err) {
@@ -67,32 +68,31 @@ func (c *Consumer) tryAgain(m message.Message, err error) bool {
 		if !c.pause.begin(c.gate.closing(), nil) {
 			return false
 		}
-		err = c.attempt(again)
+		ctx, err = c.attempt(again)
 		c.pause.end()
 		if err == nil {
 			return true
 		}
 	}
-	return c.giveUp(m, err)
+	return c.giveUp(ctx, m, err)
 }
 
 // giveUp parks a message of a broadcast, or leaves it if there is nowhere to. It
 // says no if Stop came before the message was parked.
-func (c *Consumer) giveUp(m message.Message, cause error) bool {
+func (c *Consumer) giveUp(ctx context.Context, m message.Message, cause error) bool {
 	if c.sub.Parker == nil {
-		c.client.logger().Error("message of a broadcast is dropped", "group", c.sub.Group, "topic", m.Topic,
-			m.LogAttr(), "message_id", m.ID, "attempt", m.Attempt, "error", cause)
+		c.log(ctx, slog.LevelError, "message of a broadcast is dropped", m, cause)
 		c.client.Metrics.countDropped(c.sub.Group, m.Topic)
 		return true
 	}
 	why := message.Permanent(ReasonGaveUp, "after %d attempts: %w", m.Attempt, cause)
 	pauses := inPlacePauses()
 	for {
-		err := c.limited(func(ctx context.Context) error { return c.park(ctx, m, why) })
+		err := limited(ctx, func(ctx context.Context) error { return c.park(ctx, m, why) })
 		if err == nil {
 			return true
 		}
-		c.client.logger().Warn("cannot park message, holding it", "group", c.sub.Group, m.LogAttr(), "message_id", m.ID, "error", err)
+		c.log(ctx, slog.LevelWarn, "cannot park message, holding it", m, err)
 		select {
 		case <-c.gate.closing():
 			return false

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 
 	"orderflow/internal/mq/message"
+	"orderflow/internal/tracing"
 )
 
 // settleTime is how long the library needs, after the last callback has
@@ -52,7 +54,7 @@ type Consumer struct {
 }
 
 // NewConsumer makes a consumer. The handler is wrapped so that its deliveries
-// are traced, measured and logged, and its panics recovered.
+// are measured and logged, and its panics recovered; see attempt for their traces.
 func NewConsumer(c Client, s Subscription) *Consumer {
 	s = s.withDefaults()
 	c.Metrics.expectDeliveries(s)
@@ -61,8 +63,7 @@ func NewConsumer(c Client, s Subscription) *Consumer {
 	k := &Consumer{
 		client: c, sub: s, admin: admin, back: admin.SendBack, work: work, stopWork: stop,
 		gate: newGate(), pause: newPause(), slots: make(chan struct{}, max(0, s.Concurrency)),
-		handle: message.Chain(s.Handler, Trace(c.tracer(), s.Group), Measure(c.Metrics, s.Group),
-			Log(c.logger(), s.Group), Recover()),
+		handle: message.Chain(s.Handler, Measure(c.Metrics, s.Group), Log(c.logger(), s.Group), Recover()),
 	}
 	k.queues = newTenancy(k.unlock)
 	return k
@@ -193,32 +194,40 @@ func (c *Consumer) settle(msg *primitive.MessageExt) bool {
 		return false
 	}
 	m := incoming(msg)
-	err := c.attempt(m)
+	ctx, err := c.attempt(m)
 	c.pause.end()
 	switch {
 	case err == nil:
 		return true
 	case c.sub.Broadcast != "":
-		return c.tryAgain(m, err)
+		return c.tryAgain(ctx, m, err)
 	default:
-		return c.sendBack(msg, m, 0, err)
+		return c.sendBack(ctx, msg, m, 0, err)
 	}
 }
 
-// attempt runs the handler, and parks m if that is what it asks for.
-func (c *Consumer) attempt(m message.Message) error {
-	ctx, cancel := context.WithTimeout(c.work, c.sub.HandlerTimeout)
+// attempt runs the handler, and parks m if that is what it asks for. What else becomes
+// of m belongs to the same trace, which is that of the context it returns.
+func (c *Consumer) attempt(m message.Message) (traced context.Context, err error) {
+	traced, span := startProcess(c.work, c.client.tracer(), c.sub.Group, m)
+	ctx, cancel := context.WithTimeout(traced, c.sub.HandlerTimeout)
 	defer cancel()
-	err := c.handle(ctx, m)
+	err = c.handle(ctx, m)
+	tracing.End(span, err)
 	var permanent *message.PermanentError
 	if !errors.As(err, &permanent) {
-		return err
+		return traced, err
 	}
 	if err := c.park(ctx, m, permanent); err != nil {
-		c.client.logger().Warn("cannot park message", "group", c.sub.Group, m.LogAttr(), "message_id", m.ID, "error", err)
-		return err
+		c.log(traced, slog.LevelWarn, "cannot park message", m, err)
+		return traced, err
 	}
-	return nil
+	return traced, nil
+}
+
+// log writes a line about m.
+func (c *Consumer) log(ctx context.Context, level slog.Level, text string, m message.Message, err error) {
+	logDelivery(ctx, c.client.logger(), level, text, c.sub.Group, m, err)
 }
 
 func (c *Consumer) park(ctx context.Context, m message.Message, why *message.PermanentError) (err error) {

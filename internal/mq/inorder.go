@@ -74,7 +74,7 @@ func (c *Consumer) settleInOrder(msg *primitive.MessageExt) (wait time.Duration,
 	}
 	defer c.queues.end(*msg.Queue)
 	m := incoming(msg)
-	err := c.attempt(m)
+	ctx, err := c.attempt(m)
 	c.pause.end()
 	<-c.slots
 	switch {
@@ -83,7 +83,7 @@ func (c *Consumer) settleInOrder(msg *primitive.MessageExt) (wait time.Duration,
 	case m.Attempt < c.sub.MaxAttempts:
 		return pauseAfter(m.Attempt), false
 	default:
-		return soon, c.sendBack(msg, m, deadLetter, err)
+		return soon, c.sendBack(ctx, msg, m, deadLetter, err)
 	}
 }
 

@@ -80,13 +80,15 @@ func (l libraryListener) CheckLocalTransaction(msg *primitive.MessageExt) primit
 }
 
 func (l libraryListener) check(ctx context.Context, msg *primitive.MessageExt) (state message.TransactionState) {
+	var m message.Message
 	defer func() {
 		if p := recover(); p != nil {
-			l.p.client.logger().Error("check-back panicked", "panic", p, "stack", string(debug.Stack()))
+			l.p.client.logger().ErrorContext(ctx, "check-back panicked", "group", l.p.group, "topic", m.Topic,
+				m.LogAttr(), "message_id", m.ID, "panic", p, "stack", string(debug.Stack()))
 			state = message.StateUnknown
 		}
 	}()
-	m := incoming(msg)
+	m = incoming(msg)
 	ctx, span := startDelivery(ctx, l.p.client.tracer(), operationCheck, m)
 	defer func() {
 		describe(span, operationCheck, "", m, attribute.String("orderflow.answer", state.String()))

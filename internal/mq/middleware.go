@@ -40,19 +40,25 @@ func Log(log *slog.Logger, group string) message.Middleware {
 			case err != nil:
 				level, text = slog.LevelWarn, "message comes again"
 			}
-			if log.Enabled(ctx, level) {
-				attrs := []slog.Attr{
-					slog.String("group", group), slog.String("topic", m.Topic), slog.String("tag", m.Tag),
-					m.LogAttr(), slog.String("message_id", m.ID), slog.Int("attempt", m.Attempt),
-				}
-				if err != nil {
-					attrs = append(attrs, slog.Any("error", err))
-				}
-				log.LogAttrs(ctx, level, text, attrs...)
-			}
+			logDelivery(ctx, log, level, text, group, m, err)
 			return err
 		}
 	}
+}
+
+// logDelivery writes a line about a message that was delivered to a group.
+func logDelivery(ctx context.Context, log *slog.Logger, level slog.Level, text, group string, m message.Message, err error) {
+	if !log.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("group", group), slog.String("topic", m.Topic), slog.String("tag", m.Tag),
+		m.LogAttr(), slog.String("message_id", m.ID), slog.Int("attempt", m.Attempt),
+	}
+	if err != nil {
+		attrs = append(attrs, slog.Any("error", err))
+	}
+	log.LogAttrs(ctx, level, text, attrs...)
 }
 
 // Measure counts deliveries by result and how long they took.

@@ -3,6 +3,7 @@ package mq
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/apache/rocketmq-client-go/v2/primitive"
@@ -24,8 +25,9 @@ const maxRefusals = 10
 // sendBack asks the broker to deliver the message again later, and goes on
 // asking until the broker has said yes: until then the message is held here, and
 // its queue's offset with it. One that the broker refuses for good would be held
-// for ever, so it is parked. The level is that of the SendBackRequest.
-func (c *Consumer) sendBack(msg *primitive.MessageExt, m message.Message, level int, cause error) bool {
+// for ever, so it is parked. The level is that of the SendBackRequest, ctx that of the
+// attempt that has failed.
+func (c *Consumer) sendBack(ctx context.Context, msg *primitive.MessageExt, m message.Message, level int, cause error) bool {
 	request := SendBackRequest{
 		Group: c.sub.Group, Topic: msg.Topic, BrokerName: msg.Queue.BrokerName,
 		CommitLogOffset: msg.CommitLogOffset, MessageID: msg.MsgId, DelayLevel: level, MaxAttempts: c.sub.MaxAttempts,
@@ -36,7 +38,7 @@ func (c *Consumer) sendBack(msg *primitive.MessageExt, m message.Message, level 
 	pauses.Reset()
 	refusals := 0
 	for {
-		err := c.limited(func(ctx context.Context) error { return c.back(ctx, request) })
+		err := limited(ctx, func(ctx context.Context) error { return c.back(ctx, request) })
 		if err == nil {
 			return true
 		}
@@ -46,14 +48,14 @@ func (c *Consumer) sendBack(msg *primitive.MessageExt, m message.Message, level 
 		}
 		if refusals >= maxRefusals {
 			why := message.Permanent(ReasonCannotSendBack, "%w; it is sent back because: %w", err, cause)
-			parking := c.limited(func(ctx context.Context) error { return c.park(ctx, m, why) })
+			parking := limited(ctx, func(ctx context.Context) error { return c.park(ctx, m, why) })
 			if parking == nil {
-				c.client.logger().Debug("message is parked, the broker does not take it back", "group", c.sub.Group, m.LogAttr(), "message_id", m.ID, "error", err)
+				c.log(ctx, slog.LevelDebug, "message is parked, the broker does not take it back", m, err)
 				return true
 			}
 			err = errors.Join(err, parking)
 		}
-		c.client.logger().Warn("cannot send message back, holding it", "group", c.sub.Group, m.LogAttr(), "message_id", m.ID, "error", err)
+		c.log(ctx, slog.LevelWarn, "cannot send message back, holding it", m, err)
 		select {
 		case <-c.gate.closing():
 			return false
@@ -63,8 +65,8 @@ func (c *Consumer) sendBack(msg *primitive.MessageExt, m message.Message, level 
 }
 
 // limited calls f with the time that one try has.
-func (c *Consumer) limited(f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(c.work, 3*time.Second)
+func limited(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	return f(ctx)
 }

@@ -62,22 +62,17 @@ func describe(span trace.Span, name, kind string, m message.Message, more ...att
 	span.SetAttributes(more...)
 }
 
-// Trace makes each delivery a span. The first one of a message that was sent to be
-// delivered at once is part of the trace that sent it; what comes later begins one of
-// its own (see package tracing). Both have a link to the span that sent the message.
-func Trace(tracer trace.Tracer, group string) message.Middleware {
-	return func(next message.Handler) message.Handler {
-		return func(ctx context.Context, m message.Message) error {
-			ctx, span := startDelivery(ctx, tracer, operationProcess, m)
-			if span.IsRecording() {
-				describe(span, operationProcess, operationProcess, m, attribute.String("messaging.consumer.group.name", group),
-					attribute.Int("orderflow.delivery.attempt", m.Attempt))
-			}
-			err := next(ctx, m)
-			tracing.End(span, err)
-			return err
-		}
+// startProcess opens the span of a delivery to a handler. The first one of a message that
+// was sent to be delivered at once is part of the trace that sent it; what comes later
+// begins one of its own (see package tracing). Both have a link to the span that sent the
+// message.
+func startProcess(ctx context.Context, tracer trace.Tracer, group string, m message.Message) (context.Context, trace.Span) {
+	ctx, span := startDelivery(ctx, tracer, operationProcess, m)
+	if span.IsRecording() {
+		describe(span, operationProcess, operationProcess, m, attribute.String("messaging.consumer.group.name", group),
+			attribute.Int("orderflow.delivery.attempt", m.Attempt))
 	}
+	return ctx, span
 }
 
 // startDelivery opens the span of a message that the broker has brought.

@@ -11,6 +11,7 @@ import (
 
 	"orderflow/internal/mq/message"
 	"orderflow/internal/telemetry"
+	"orderflow/internal/tracing"
 )
 
 // BenchmarkTracing is what the spans of one order cost in this package: those of its
@@ -30,7 +31,6 @@ func BenchmarkTracing(b *testing.B) {
 			c := Client{Tracer: provider}
 			tracer := c.tracer()
 			m := message.Message{Topic: "topic", Tag: "created", Keys: []string{"key"}, Body: []byte("body"), Properties: map[string]string{"barrier": "b"}}
-			handle := Trace(tracer, "group")(func(context.Context, message.Message) error { return nil })
 			p := transactionsOf(c, &listener{execute: func(context.Context, message.Message, any) (message.TransactionState, error) {
 				return message.StateCommit, nil
 			}}, nil)
@@ -52,9 +52,8 @@ func BenchmarkTracing(b *testing.B) {
 				server.End()
 				for _, received := range []message.Message{half, timer} {
 					received.Attempt = 1
-					if err := handle(b.Context(), received); err != nil {
-						b.Fatal(err)
-					}
+					_, process := startProcess(b.Context(), tracer, "group", received)
+					tracing.End(process, nil)
 				}
 			}
 		})

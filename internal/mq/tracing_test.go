@@ -239,15 +239,9 @@ func TestTraceWithoutATracer(t *testing.T) {
 	caller := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceState: state})
 	_, end = startSend(trace.ContextWithRemoteSpanContext(t.Context(), caller), c.tracer(), &m)
 	end(nil)
-	var got trace.SpanContext
-	h := Trace(c.tracer(), "group")(func(ctx context.Context, _ message.Message) error {
-		got = trace.SpanContextFromContext(ctx)
-		return nil
-	})
-	if err := h(t.Context(), m); err != nil {
-		t.Fatal(err)
-	}
-	if got.TraceID() != caller.TraceID() || got.SpanID() != caller.SpanID() || got.TraceState().String() != "vendor=1" {
+	ctx, span := startProcess(t.Context(), c.tracer(), "group", m)
+	span.End()
+	if got := trace.SpanContextFromContext(ctx); got.TraceID() != caller.TraceID() || got.SpanID() != caller.SpanID() || got.TraceState().String() != "vendor=1" {
 		t.Errorf("the handler is in trace %v, want %v", got, caller)
 	}
 }

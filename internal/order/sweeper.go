@@ -43,7 +43,7 @@ func (s *Service) sweepOnce(ctx context.Context) (full bool, err error) {
 		}
 		if err != nil {
 			s.metrics.countFailed(s.stuck(o))
-			return errors.Join(fmt.Errorf("sweep order %s: %w", o.ID, err), s.giveBack(ctx, o))
+			return sweep.Unhealed(ctx, errors.Join(err, s.giveBack(ctx, o)), o.ID)
 		}
 		return nil
 	})

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"orderflow/internal/event"
 	"orderflow/internal/mq/message"
 	"orderflow/internal/sweep"
+	"orderflow/internal/telemetry"
 	"orderflow/internal/telemetry/telemetrytest"
 )
 
@@ -289,8 +292,14 @@ func TestFailedRowsAreGivenBack(t *testing.T) {
 		o := w.place(request())
 		w.clock.Advance(schedule().ResendAfter)
 		w.broker.set(func(b *fakeBroker) { b.halfFails = true })
-		if _, err := w.service.sweepOnce(t.Context()); !errors.Is(err, message.ErrUnavailable) {
+		_, err := w.service.sweepOnce(t.Context())
+		if !errors.Is(err, message.ErrUnavailable) {
 			t.Errorf("error %v", err)
+		}
+		var log telemetrytest.Log
+		sweep.Report(t.Context(), telemetry.NewLogger(&log, telemetry.JSON, slog.LevelInfo), err)
+		if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, `"order_id":"`+o.ID+`"`) {
+			t.Errorf("logged %s", text)
 		}
 		w.broker.set(func(b *fakeBroker) { b.halfFails = false })
 		w.sweepAll()

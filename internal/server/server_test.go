@@ -205,7 +205,7 @@ func TestTimeoutIsAnsweredWithRetryInfo(t *testing.T) {
 	if st.Code() != codes.Unavailable {
 		t.Fatalf("got %v, want Unavailable", st)
 	}
-	if delay, _ := apierror.RetryDelay(st.Err()); delay <= 0 {
+	if delay := apierror.RetryDelay(st.Err()); delay <= 0 {
 		t.Errorf("no RetryInfo in %v", st.Details())
 	}
 }

@@ -45,8 +45,8 @@ type Export struct {
 // NewExportingTracer returns a provider that sends what it records to a collector, and
 // what ends it: spans that still wait are sent then, if that takes no longer than a few
 // seconds. The collector need not be there. Whether it takes spans is logged when that
-// changes, and now and then.
-func NewExportingTracer(ctx context.Context, e Export, log *slog.Logger) (trace.TracerProvider, func(), error) {
+// changes, and now and then; how many it takes is counted.
+func NewExportingTracer(ctx context.Context, e Export, metrics *SpanMetrics, log *slog.Logger) (trace.TracerProvider, func(), error) {
 	otlp, err := otlptracegrpc.New(ctx,
 		otlptracegrpc.WithEndpointURL(e.Endpoint),
 		otlptracegrpc.WithTimeout(exportTimeout),
@@ -56,7 +56,11 @@ func NewExportingTracer(ctx context.Context, e Export, log *slog.Logger) (trace.
 	if err != nil {
 		return nil, nil, fmt.Errorf("export traces to %s: %w", e.Endpoint, err)
 	}
-	exporter := newReporting(otlp, log)
+	exporter := newReporting(otlp, metrics, log)
+	queue := &bounded{metrics: metrics, SpanProcessor: sdktrace.NewBatchSpanProcessor(exporter,
+		sdktrace.WithMaxQueueSize(queueSize), sdktrace.WithMaxExportBatchSize(batchSize),
+		sdktrace.WithBatchTimeout(batchInterval), sdktrace.WithExportTimeout(exportTimeout))}
+	exporter.settled = queue.leave
 	provider := sdktrace.NewTracerProvider(
 		sdktrace.WithSampler(sdktrace.ParentBased(linked{sdktrace.TraceIDRatioBased(e.Sample)})),
 		sdktrace.WithResource(resource.NewSchemaless(
@@ -64,9 +68,7 @@ func NewExportingTracer(ctx context.Context, e Export, log *slog.Logger) (trace.
 			attribute.String("service.version", e.Version),
 			attribute.String("service.instance.id", e.InstanceID),
 		)),
-		sdktrace.WithBatcher(exporter,
-			sdktrace.WithMaxQueueSize(queueSize), sdktrace.WithMaxExportBatchSize(batchSize),
-			sdktrace.WithBatchTimeout(batchInterval), sdktrace.WithExportTimeout(exportTimeout)),
+		sdktrace.WithSpanProcessor(queue),
 	)
 	return provider, func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
@@ -106,18 +108,20 @@ const complainAgain = 10 * time.Minute
 // them to a handler that the whole process shares. Its batches come one after the other.
 type reporting struct {
 	sdktrace.SpanExporter
-	log    *slog.Logger
-	giveUp context.CancelFunc // ends what is under way
-	ended  context.Context
+	metrics *SpanMetrics
+	log     *slog.Logger
+	giveUp  context.CancelFunc // ends what is under way
+	ended   context.Context
+	settled func(spans int) // is told of those that need no room any more
 
 	failedSince time.Time // zero: the last batch was taken
 	complained  time.Time
 	lost        int // spans since the last complaint
 }
 
-func newReporting(exporter sdktrace.SpanExporter, log *slog.Logger) *reporting {
+func newReporting(exporter sdktrace.SpanExporter, metrics *SpanMetrics, log *slog.Logger) *reporting {
 	ended, giveUp := context.WithCancel(context.Background())
-	return &reporting{SpanExporter: exporter, log: log, ended: ended, giveUp: giveUp}
+	return &reporting{SpanExporter: exporter, metrics: metrics, log: log, ended: ended, giveUp: giveUp}
 }
 
 // ExportSpans sends a batch. That it cannot be sent is no error: nobody could do anything
@@ -126,7 +130,11 @@ func (r *reporting) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySp
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(r.ended, cancel)()
-	r.report(r.SpanExporter.ExportSpans(ctx, spans), len(spans), time.Now())
+	r.metrics.countProcessed(len(spans))
+	err := r.SpanExporter.ExportSpans(ctx, spans)
+	r.settled(len(spans))
+	r.metrics.countExported(len(spans), err)
+	r.report(err, len(spans), time.Now())
 	return nil
 }
 

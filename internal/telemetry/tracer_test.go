@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -17,10 +18,16 @@ import (
 // exporting is a tracer whose spans go to the URL, what ends it, and its log.
 func exporting(t *testing.T, url string, sample float64) (trace.TracerProvider, func(), *telemetrytest.Log) {
 	t.Helper()
+	return exportingTo(t, prometheus.NewRegistry(), url, sample)
+}
+
+// exportingTo is the same with its metrics in the registry.
+func exportingTo(t *testing.T, registry *prometheus.Registry, url string, sample float64) (trace.TracerProvider, func(), *telemetrytest.Log) {
+	t.Helper()
 	log := &telemetrytest.Log{}
 	provider, end, err := telemetry.NewExportingTracer(t.Context(), telemetry.Export{
 		Endpoint: url, Sample: sample, Service: "order-srv", Version: "v1", InstanceID: "i1",
-	}, slog.New(slog.NewTextHandler(log, nil)))
+	}, telemetry.NewSpanMetrics(registry), slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +37,8 @@ func exporting(t *testing.T, url string, sample float64) (trace.TracerProvider, 
 func TestSpansAreExported(t *testing.T) {
 	t.Parallel()
 	collector := telemetrytest.NewCollector(t)
-	provider, end, log := exporting(t, collector.URL(), 1)
+	registry := prometheus.NewRegistry()
+	provider, end, log := exportingTo(t, registry, collector.URL(), 1)
 	ctx, outer := provider.Tracer("test").Start(t.Context(), "outer")
 	_, inner := provider.Tracer("test").Start(ctx, "inner")
 	inner.End()
@@ -47,6 +55,11 @@ func TestSpansAreExported(t *testing.T) {
 	}
 	if log.String() != "" {
 		t.Errorf("logged %s", log)
+	}
+	for _, metric := range []string{"otel_sdk_processor_span_processed_total", "otel_sdk_exporter_span_exported_total"} {
+		if all, good := telemetrytest.Value(t, registry, metric), telemetrytest.Value(t, registry, metric, "error_type", ""); all != 2 || good != 2 {
+			t.Errorf("%s: %v, %v of them without an error; want 2", metric, all, good)
+		}
 	}
 }
 
@@ -80,10 +93,12 @@ func TestWhatIsSampled(t *testing.T) {
 // the queue is full, the end comes within seconds, and one line says so.
 func TestACollectorThatIsNotThere(t *testing.T) {
 	t.Parallel()
-	provider, end, log := exporting(t, "http://127.0.0.1:1", 1)
+	registry := prometheus.NewRegistry()
+	provider, end, log := exportingTo(t, registry, "http://127.0.0.1:1", 1)
 	tracer := provider.Tracer("test")
 	began := time.Now()
-	for range 20_000 { // several times the queue
+	const spans = 20_000 // several times the queue
+	for range spans {
 		_, span := tracer.Start(t.Context(), "call")
 		span.End()
 	}
@@ -95,6 +110,14 @@ func TestACollectorThatIsNotThere(t *testing.T) {
 	if took := time.Since(began); took > 8*time.Second {
 		t.Errorf("the end took %s", took)
 	}
+	processed := func(why string) float64 {
+		return telemetrytest.Value(t, registry, "otel_sdk_processor_span_processed_total", "error_type", why)
+	}
+	dropped, given := processed("queue_full"), processed("")
+	if lost := telemetrytest.Value(t, registry, "otel_sdk_exporter_span_exported_total"); dropped < spans/2 || given == 0 || lost == 0 || lost > given ||
+		dropped+given > spans || telemetrytest.Value(t, registry, "otel_sdk_exporter_span_exported_total", "error_type", "") != 0 {
+		t.Errorf("of %d spans, %v were dropped and %v given to the exporter, which has lost %v", spans, dropped, given, lost)
+	}
 	if lines := strings.Count(log.String(), "\n"); lines < 1 || lines > 2 {
 		t.Errorf("%d lines are logged, want one or two:\n%s", lines, log)
 	}
@@ -105,7 +128,8 @@ func TestACollectorThatComesBack(t *testing.T) {
 	t.Parallel()
 	collector := telemetrytest.NewCollector(t)
 	collector.Refuse(status.Error(codes.PermissionDenied, "who are you?"))
-	provider, end, log := exporting(t, collector.URL(), 1)
+	registry := prometheus.NewRegistry()
+	provider, end, log := exportingTo(t, registry, collector.URL(), 1)
 	defer end()
 	until := func(what string, done func() bool) {
 		t.Helper()
@@ -124,6 +148,11 @@ func TestACollectorThatComesBack(t *testing.T) {
 	until("refused", func() bool { return strings.Contains(log.String(), "does not take traces") })
 	collector.Refuse(nil)
 	until("taken again", func() bool { return strings.Contains(log.String(), "takes traces again") })
+	for _, errorType := range []string{"_OTHER", ""} {
+		if telemetrytest.Value(t, registry, "otel_sdk_exporter_span_exported_total", "error_type", errorType) == 0 {
+			t.Errorf("no span is counted as exported with error %q", errorType)
+		}
+	}
 	if lines := strings.Count(log.String(), "\n"); lines != 2 || !strings.Contains(log.String(), "who are you?") || len(collector.Spans()) == 0 {
 		t.Errorf("%d spans, logged is\n%s", len(collector.Spans()), log)
 	}

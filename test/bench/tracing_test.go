@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
@@ -38,7 +39,8 @@ func BenchmarkTracingOff(b *testing.B) {
 	mq.UseLogger(slog.New(slog.DiscardHandler))
 	broker := devbroker.RunT(b)
 	recording, end, err := telemetry.NewExportingTracer(b.Context(),
-		telemetry.Export{Endpoint: telemetrytest.NewCollector(b).URL(), Sample: 1}, slog.New(slog.DiscardHandler))
+		telemetry.Export{Endpoint: telemetrytest.NewCollector(b).URL(), Sample: 1},
+		telemetry.NewSpanMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 	check(b, err)
 	b.Cleanup(end)
 	kinds := []string{"never", "again", "off", "on"}

@@ -20,6 +20,7 @@ import (
 	"orderflow/internal/order"
 	"orderflow/internal/parking"
 	"orderflow/internal/server"
+	"orderflow/internal/sweep"
 	"orderflow/internal/telemetry"
 	"orderflow/migrations"
 )
@@ -148,7 +149,7 @@ func newPlan(
 			},
 		},
 		Senders: []lifecycle.Task{func(ctx context.Context) {
-			service.Sweep(ctx, c.SweepInterval, func(err error) { host.Log.Warn("the sweeper could not do all of its work", "error", err) })
+			service.Sweep(ctx, c.SweepInterval, func(err error) { sweep.Report(ctx, host.Log, err) })
 		}},
 	}
 }

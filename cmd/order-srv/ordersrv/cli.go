@@ -8,7 +8,6 @@ import (
 	"orderflow/internal/assembly"
 	"orderflow/internal/cli"
 	"orderflow/internal/clock"
-	"orderflow/internal/mq"
 	"orderflow/internal/version"
 	"orderflow/migrations"
 )
@@ -39,7 +38,7 @@ func (s Serve) Run(ctx context.Context, out cli.Output) error {
 	log, sink, stop := s.Start(out.Stderr)
 	defer stop()
 	log = log.With("service", assembly.OrderService)
-	mq.UseLogger(log)
+	assembly.UseLogger(log)
 	log.Info("starting", "version", version.String(), "database", s.DatabaseURL,
 		"name_servers", s.NameServers, "topic_prefix", s.TopicPrefix)
 	app, cleanup, err := New(ctx, s.Config, assembly.Host{Log: log, Sink: sink, Clock: clock.System{}})

@@ -15,8 +15,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"orderflow/internal/assembly"
 	"orderflow/internal/cli"
-	"orderflow/internal/mq"
 	"orderflow/internal/telemetry"
 )
 
@@ -121,7 +121,7 @@ func logged(folder string, f func(log *slog.Logger) error) (err error) {
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	log := telemetry.NewLogger(file, telemetry.JSON, slog.LevelInfo)
-	mq.UseLogger(log)
+	assembly.UseLogger(log)
 	return f(log)
 }
 

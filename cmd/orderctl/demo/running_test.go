@@ -2,29 +2,18 @@ package demo
 
 import (
 	"bytes"
-	"context"
 	"strings"
 	"testing"
 	"time"
 
-	"orderflow/cmd/orderctl/dev"
+	"orderflow/cmd/orderctl/dev/devtest"
 	"orderflow/internal/cli"
 )
 
 // The demo as the compose file runs it, with services that it does not start.
 func TestStoryWithRunningServices(t *testing.T) {
 	t.Parallel()
-	system, err := dev.Start(t.Context(), dev.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
-		defer cancel()
-		if err := system.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
+	system := devtest.Start(t)
 	command := Running{
 		OrderService: []string{system.OrderAddr()}, InventoryService: []string{system.InventoryAddr()},
 		PaymentWindow: 5 * time.Second, LongWindow: time.Minute, Wait: time.Minute,

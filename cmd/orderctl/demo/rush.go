@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/grpc/codes"
-	grpcstatus "google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	inventoryv1 "orderflow/api/proto/inventory/v1"
@@ -22,7 +20,7 @@ const (
 	callTimeout   = 10 * time.Second       // of one call
 	orderPatience = time.Minute            // of an order's call and its repetitions
 	sampleEvery   = 100 * time.Millisecond // how often inventory is asked how far it is
-	retryPause    = time.Second            // where the service does not say
+	longestPause  = time.Second            // between two of them, unless the service says more
 )
 
 // rush is many orders that are placed at once, each of one unit, and what became of
@@ -130,14 +128,14 @@ func (r *rush) placeOne(ctx context.Context, i int) error {
 		Lines:         []*orderv1.OrderLine{{Sku: r.sku(i), Quantity: 1, UnitPriceMinor: 1999}},
 		PaymentWindow: durationpb.New(r.window),
 	}
-	begin := time.Now()
+	begin, pauses := time.Now(), apierror.NewBackoff(longestPause)
 	for {
 		answer, err := r.create(ctx, request)
 		if err == nil {
 			r.accept(answer.GetOrder().GetOrderId(), time.Since(begin))
 			return nil
 		}
-		pause, again := retry(err)
+		pause, again := pauses.Next(err)
 		if !again {
 			return fmt.Errorf("order %d: %w", i, err)
 		}
@@ -153,15 +151,6 @@ func (r *rush) create(ctx context.Context, request *orderv1.CreateOrderRequest) 
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	return r.orders.CreateOrder(ctx, request)
-}
-
-// retry tells whether the call may be repeated, and when.
-func retry(err error) (pause time.Duration, again bool) {
-	if pause, again = apierror.RetryDelay(err); again {
-		return pause, true
-	}
-	code := grpcstatus.Code(err)
-	return retryPause, code == codes.Unavailable || code == codes.DeadlineExceeded
 }
 
 func (r *rush) accept(id string, took time.Duration) {

@@ -8,11 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/grpc/codes"
-
 	inventoryv1 "orderflow/api/proto/inventory/v1"
 	orderv1 "orderflow/api/proto/order/v1"
-	"orderflow/internal/apierror"
 	"orderflow/internal/cli"
 )
 
@@ -135,11 +132,5 @@ func TestSmallThings(t *testing.T) {
 	}
 	if p50, p99, none := percentile(all, 50), percentile(all, 99), percentile(nil, 50); p50 != 100 || p99 != 198 || none != 0 {
 		t.Errorf("percentiles %d, %d, %d", p50, p99, none)
-	}
-	if pause, again := retry(apierror.Unavailable("broker", nil)); !again || pause != time.Second {
-		t.Errorf("a call that may be repeated: %v, %t", pause, again)
-	}
-	if _, again := retry(&apierror.Error{Code: codes.AlreadyExists}); again {
-		t.Error("a call that must not be repeated is")
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"orderflow/internal/assembly"
 	"orderflow/internal/cli"
-	"orderflow/internal/mq"
 	"orderflow/internal/mq/devbroker"
 )
 
@@ -58,7 +58,7 @@ func (c Command) Run(ctx context.Context, out cli.Output) (err error) {
 	}
 	log, sink, stop := c.Start(out.Stderr)
 	defer stop()
-	mq.UseLogger(log)
+	assembly.UseLogger(log)
 	s, err := Start(ctx, Options{
 		Log: log, Sink: sink, Data: c.Data,
 		Broker: append(c.BrokerFlags.options(), devbroker.WithListen(c.BrokerListen)),

@@ -36,7 +36,8 @@ type Command struct {
 // Help is more about it.
 func (Command) Help() string {
 	return `It receives stock for SKUs of its own first. A call that fails is repeated with the same
-idempotency key for half a minute; the time until the order is accepted counts from when it
+idempotency key for half a minute, when the service says, and one at a time while none
+succeeds; the time until the order is accepted counts from when it
 was due. The exit code is 0 if every order that was accepted has ended, and as it should: a
 paid one sold, the others closed.
 
@@ -86,8 +87,10 @@ func (c Command) Run(ctx context.Context, out cli.Output) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, inventory.Close()) }()
+	tally := newTally()
 	l := &load{
-		command: c, out: out, run: uuid.NewString()[:8], tally: newTally(),
+		command: c, out: out, run: uuid.NewString()[:8], tally: tally,
+		receiving: newCalls(tally), creating: newCalls(tally), paying: newCalls(tally), looking: newCalls(tally),
 		orders: orderv1.NewOrderServiceClient(orders), inventory: inventoryv1.NewInventoryServiceClient(inventory),
 		slots: make(chan struct{}, c.MaxOpen),
 	}
@@ -103,6 +106,8 @@ type load struct {
 	inventory inventoryv1.InventoryServiceClient
 	tally     *tally
 	slots     chan struct{} // one for each order that is followed
+
+	receiving, creating, paying, looking *calls // reading may work while the broker is down
 }
 
 // do places the orders and waits for all of them.
@@ -187,7 +192,7 @@ func (l *load) sku(n int) string { return fmt.Sprintf("load-%s-%d", l.run, n) }
 func (l *load) receive(ctx context.Context) error {
 	const plenty = 1_000_000_000
 	for n := range l.command.SKUs {
-		err := l.insist(ctx, func(ctx context.Context) error {
+		err := l.receiving.insist(ctx, func(ctx context.Context) error {
 			_, err := l.inventory.AddStock(ctx, &inventoryv1.AddStockRequest{ReceiptId: "receipt-" + l.sku(n), Sku: l.sku(n), Quantity: plenty})
 			return err
 		})

@@ -3,18 +3,13 @@ package load
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	orderv1 "orderflow/api/proto/order/v1"
-	"orderflow/cmd/orderctl/dev"
+	"orderflow/cmd/orderctl/dev/devtest"
 	"orderflow/internal/cli"
 )
 
@@ -31,18 +26,7 @@ func parse(t *testing.T, args ...string) Command {
 // A load on the whole system, in this process.
 func TestEveryOrderIsFollowedToItsEnd(t *testing.T) {
 	t.Parallel()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	system, err := dev.Start(t.Context(), dev.Options{Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
-		defer cancel()
-		if err := system.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
+	system := devtest.Start(t)
 	var out bytes.Buffer
 	c := parse(t, "--order-service="+system.OrderAddr(), "--inventory-service="+system.InventoryAddr(),
 		"--rate=20", "--duration=1s", "--paid=50", "--payment-window=5s", "--settle=1m")
@@ -136,28 +120,6 @@ func TestVerdict(t *testing.T) {
 	}
 	if newTally().verdict() == nil {
 		t.Error("a load of which nothing was accepted went well")
-	}
-}
-
-// What fails is repeated while time may mend it.
-func TestInsist(t *testing.T) {
-	t.Parallel()
-	l := &load{tally: newTally()}
-	calls := 0
-	err := l.insist(t.Context(), func(context.Context) error {
-		calls++
-		if calls < 3 {
-			return status.Error(codes.Unavailable, "draining")
-		}
-		return nil
-	})
-	if err != nil || calls != 3 || l.tally.counts[repeated] != 2 {
-		t.Errorf("got %v after %d calls, %d of them counted as repeated", err, calls, l.tally.counts[repeated])
-	}
-	final := status.Error(codes.InvalidArgument, "no")
-	calls = 0
-	if err := l.insist(t.Context(), func(context.Context) error { calls++; return final }); !errors.Is(err, final) || calls != 1 {
-		t.Errorf("got %v after %d calls, want the error at once", err, calls)
 	}
 }
 

@@ -2,20 +2,15 @@ package load
 
 import (
 	"context"
-	"errors"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	orderv1 "orderflow/api/proto/order/v1"
 )
 
+// The pauses between two looks at an order.
 const (
-	callTimeout = 5 * time.Second
-	// insistFor is how long a call is repeated: longer than a replica takes to come back.
-	insistFor  = 30 * time.Second
 	firstPause = 50 * time.Millisecond
 	lastPause  = time.Second
 )
@@ -31,7 +26,7 @@ type order struct {
 // live places the order, pays it if its customer does, and follows it to its end.
 func (o *order) live(ctx context.Context) outcome {
 	var placed *orderv1.Order
-	err := o.load.insist(ctx, func(ctx context.Context) error {
+	err := o.load.creating.insist(ctx, func(ctx context.Context) error {
 		answer, err := o.load.orders.CreateOrder(ctx, o.request)
 		placed = answer.GetOrder()
 		return err
@@ -62,7 +57,7 @@ func (o *order) pay(ctx context.Context, placed *orderv1.Order) (paid bool, err 
 	if err != nil || reserved.GetStatus() != orderv1.OrderStatus_ORDER_STATUS_RESERVED {
 		return false, err
 	}
-	err = o.load.insist(ctx, func(ctx context.Context) error {
+	err = o.load.paying.insist(ctx, func(ctx context.Context) error {
 		answer, err := o.load.orders.PayOrder(ctx, &orderv1.PayOrderRequest{
 			OrderId: placed.GetOrderId(), PaymentId: "pay-" + placed.GetOrderId(), Amount: placed.GetTotal(),
 		})
@@ -114,7 +109,7 @@ func judge(o *orderv1.Order, paid bool) outcome {
 func (o *order) await(ctx context.Context, id string, pause time.Duration, wanted func(*orderv1.Order) bool) (*orderv1.Order, error) {
 	for {
 		var now *orderv1.Order
-		err := o.load.insist(ctx, func(ctx context.Context) error {
+		err := o.load.looking.insist(ctx, func(ctx context.Context) error {
 			answer, err := o.load.orders.GetOrder(ctx, &orderv1.GetOrderRequest{OrderId: id})
 			now = answer.GetOrder()
 			return err
@@ -128,40 +123,6 @@ func (o *order) await(ctx context.Context, id string, pause time.Duration, wante
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, lastPause)
-	}
-}
-
-// insist makes a call until it is answered, or refused for a reason that time does not
-// mend. All calls are idempotent.
-func (l *load) insist(ctx context.Context, call func(context.Context) error) error {
-	begun, pause := time.Now(), firstPause
-	for {
-		err := bounded(ctx, call)
-		if err == nil || !timeMends(err) || time.Since(begun) > insistFor {
-			return err
-		}
-		l.tally.add(repeated)
-		select {
-		case <-ctx.Done():
-			return errors.Join(ctx.Err(), err)
-		case <-time.After(pause):
-		}
-		pause = min(2*pause, lastPause)
-	}
-}
-
-func bounded(ctx context.Context, call func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	return call(ctx)
-}
-
-func timeMends(err error) bool {
-	switch status.Code(err) {
-	case codes.Unavailable, codes.DeadlineExceeded, codes.Aborted, codes.ResourceExhausted, codes.Internal:
-		return true
-	default:
-		return false
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"orderflow/internal/assembly"
 	"orderflow/internal/cli"
 	"orderflow/internal/clock"
-	"orderflow/internal/mq"
 	"orderflow/internal/version"
 )
 
@@ -34,7 +33,7 @@ func (c Command) Run(ctx context.Context, out cli.Output) error {
 	log, sink, stop := c.Start(out.Stderr)
 	defer stop()
 	log = log.With("service", Name)
-	mq.UseLogger(log)
+	assembly.UseLogger(log)
 	log.Info("starting", "version", version.String(), "database", c.DatabaseURL,
 		"name_servers", c.NameServers, "topic_prefix", c.TopicPrefix, "notifications_to", c.target())
 	app, cleanup, err := New(ctx, c.Config, assembly.Host{Log: log, Sink: sink, Clock: clock.System{}})

@@ -21,11 +21,11 @@ func New(ctx context.Context, c Config, host assembly.Host) (*App, func(), error
 	config := newServerConfig(c)
 	service := newName()
 	tracing := c.Tracing
-	tracerProvider, cleanup, err := assembly.NewTracer(ctx, service, tracing, host)
+	registry := assembly.NewRegistry(host)
+	tracerProvider, cleanup, err := assembly.NewTracer(ctx, service, tracing, host, registry)
 	if err != nil {
 		return nil, nil, err
 	}
-	registry := assembly.NewRegistry(host)
 	database := c.Database
 	db, cleanup2, err := assembly.OpenDatabase(database, registry, host)
 	if err != nil {

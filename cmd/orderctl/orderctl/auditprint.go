@@ -43,8 +43,8 @@ func about(v audit.Violation) string {
 }
 
 func (t *table) summary(s audit.Summary) {
-	t.row("read", fmt.Sprintf("%d orders (placed until %s), %d reservations, %d SKUs, %d parked messages",
-		s.Orders, s.OrdersUntil.Local().Format(time.RFC3339), s.Reservations, s.SKUs, s.Parked))
+	t.row("read", fmt.Sprintf("%d orders (placed until %s, %v ahead as clocks differ), %d reservations, %d SKUs, %d parked messages",
+		s.Orders, s.OrdersUntil.Local().Format(time.RFC3339), audit.ClockSkew, s.Reservations, s.SKUs, s.Parked))
 	t.row("suspects", fmt.Sprintf("%d read again, %d of them still moving", s.Suspects, s.StillMoving))
 	t.row("retries", s.Retries)
 	t.row("violations", s.Found)

@@ -2,33 +2,17 @@ package orderctl
 
 import (
 	"bytes"
-	"net"
 	"strings"
 	"testing"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/health"
-	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
-
 	"orderflow/internal/cli"
+	"orderflow/internal/connect/connecttest"
 )
 
 // Replicas that are ready, that are not, and that are not there, each on a line.
 func TestHealth(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv, answers := grpc.NewServer(), health.NewServer()
-	healthv1.RegisterHealthServer(srv, answers)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = srv.Serve(listener) // ends with Stop
-	}()
-	t.Cleanup(func() { srv.Stop(); <-ended })
-	address := listener.Addr().String()
-
+	replica := connecttest.NewReplica(t)
+	address := replica.Address
 	ask := func(args ...string) (code int, stdout, stderr string) {
 		var out, err bytes.Buffer
 		code = Program().Main(t.Context(), append([]string{"health"}, args...), cli.Output{Stdout: &out, Stderr: &err})
@@ -41,7 +25,7 @@ func TestHealth(t *testing.T) {
 	if code != 1 || !strings.Contains(stdout, address+"  ready") || !strings.Contains(stdout, "no answer") || !strings.Contains(stderr, "1 of 2 are not ready") {
 		t.Errorf("one is gone: exit code %d, %q, %q", code, stdout, stderr)
 	}
-	answers.Shutdown()
+	replica.Health.Shutdown()
 	if code, stdout, stderr := ask(address); code != 1 || !strings.Contains(stdout, "not ready") {
 		t.Errorf("it drains: exit code %d, %q, %q", code, stdout, stderr)
 	}

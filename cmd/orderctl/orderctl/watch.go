@@ -7,8 +7,6 @@ import (
 	"io"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	orderv1 "orderflow/api/proto/order/v1"
@@ -56,40 +54,38 @@ type watch struct {
 	answered bool  // the service was there once
 }
 
-// The pauses between two tries to get a stream back.
-const (
-	firstPause   = 100 * time.Millisecond
-	longestPause = 5 * time.Second
-)
+// longestPause is between two tries to get a stream back, unless the service says more.
+const longestPause = 5 * time.Second
 
 // run follows the order over any number of streams.
 func (w *watch) run(ctx context.Context) error {
 	var broken time.Time // since when there is no stream; zero while there is one
-	pause := firstPause
+	pauses := apierror.NewBackoff(longestPause)
 	for {
 		begun, version := time.Now(), w.version
 		opened, err := w.follow(ctx)
-		if err == nil || status.Code(err) != codes.Unavailable || !w.answered {
+		if err == nil || !w.answered {
 			return err
 		}
 		if opened && (w.version > version || time.Since(begun) > longestPause) { // it has worked
-			broken, pause = time.Time{}, firstPause
+			broken, pauses = time.Time{}, apierror.NewBackoff(longestPause)
+		}
+		pause, again := pauses.Next(err)
+		if !again {
+			return err
 		}
 		if broken.IsZero() {
 			broken = time.Now()
 			fmt.Fprintf(w.out.Stderr, "the stream broke behind version %d: %s\n", w.version, explain(err))
 		}
-		asked, _ := apierror.RetryDelay(err)
-		wait := max(pause, asked)
-		if time.Since(broken)+wait > w.command.Timeout {
+		if time.Since(broken)+pause > w.command.Timeout {
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(wait):
+		case <-time.After(pause):
 		}
-		pause = min(2*pause, longestPause)
 	}
 }
 

@@ -59,11 +59,14 @@ func (m Message) Subject() string {
 }
 
 // LogAttr says in a log what the message is about: its keys, which are order ids.
-func (m Message) LogAttr() slog.Attr {
-	if len(m.Keys) == 1 {
-		return slog.String(LogOrder, m.Keys[0])
+func (m Message) LogAttr() slog.Attr { return OrderAttr(m.Keys) }
+
+// OrderAttr says in a log which order a line is about, or which orders.
+func OrderAttr(ids []string) slog.Attr {
+	if len(ids) == 1 {
+		return slog.String(LogOrder, ids[0])
 	}
-	return slog.Any(LogOrder, m.Keys)
+	return slog.Any(LogOrder, ids)
 }
 
 // LogOrder is where every line about orders has their ids.
