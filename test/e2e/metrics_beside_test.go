@@ -9,11 +9,15 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"orderflow/internal/assembly"
 	"orderflow/internal/cli"
 	"orderflow/internal/mq"
 	"orderflow/internal/mq/message"
+	"orderflow/internal/telemetry"
+	"orderflow/internal/telemetry/telemetrytest"
 )
 
 // beside makes happen what the packages measure and none of the programs does: on SQLite,
@@ -21,6 +25,7 @@ import (
 func (d *drill) beside() {
 	d.squeezePool()
 	d.dropBroadcast()
+	d.loseSpans()
 }
 
 // squeezePool has a pool of connections close them for all reasons, and keep callers
@@ -56,6 +61,29 @@ func (d *drill) squeezePool() {
 	pool.SetConnMaxIdleTime(time.Nanosecond)
 	use()
 	d.move("go_sql_max_idle_time_closed_total")
+}
+
+// loseSpans has a collector take a span, and then none of more than may wait for it.
+func (d *drill) loseSpans() {
+	registry := prometheus.NewRegistry()
+	collector := telemetrytest.NewCollector(d.t)
+	provider, end, err := telemetry.NewExportingTracer(d.t.Context(),
+		telemetry.Export{Endpoint: collector.URL(), Sample: 1, Service: "e2e"}, telemetry.NewSpanMetrics(registry), slog.New(slog.DiscardHandler))
+	d.must(err)
+	d.t.Cleanup(end)
+	d.beyond = append(d.beyond, registry)
+	record := func() {
+		_, span := provider.Tracer("e2e").Start(d.t.Context(), "call")
+		span.End()
+	}
+	record()
+	d.move("otel_sdk_exporter_span_exported_total", "error_type", "")
+	collector.Refuse(status.Error(codes.PermissionDenied, "no more"))
+	for range 20_000 { // faster than they can be refused
+		record()
+	}
+	d.move("otel_sdk_processor_span_processed_total", "error_type", "queue_full")
+	d.move("otel_sdk_exporter_span_exported_total", "error_type", "_OTHER")
 }
 
 // dropBroadcast has a member of a broadcast fail that has nowhere to park.
