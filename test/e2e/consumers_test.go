@@ -142,3 +142,42 @@ func TestAllReplicasAreSuspended(t *testing.T) {
 		s.audit()
 	})
 }
+
+// A replica that was not told goes on with its share of the queues; what the other one
+// keeps waits for it.
+func TestOneOfTwoReplicasIsSuspended(t *testing.T) {
+	onStacks(t, needs{manyReplicas}, func(t *testing.T, on stack) {
+		s := newSystem(t, on)
+		second := s.startInventory()
+		s.waitReady(second)
+		tea := s.stocked("tea", 1000)
+		s.orderctl(0, "consumers", "suspend", "--for", "30m", "--inventory-service", second.GRPC())
+		if state, _ := s.waiting(s.operator(s.inventory)); state.GetSuspended() {
+			t.Error("a replica that was not told is suspended")
+		}
+
+		var all []*orderv1.Order
+		s.eventually(waitTimeout, func() string {
+			held := 0
+			for _, o := range all {
+				if s.get(o.GetOrderId()).GetStatus() == reserved {
+					held++
+				}
+			}
+			if held == len(all) { // the second one has no share yet
+				for range 8 {
+					all = append(all, s.place(tenMinutes, line(tea, 1)))
+				}
+			}
+			if _, lag := s.waiting(s.operator(second)); held == 0 || held == len(all) || held+int(lag) != len(all) {
+				return fmt.Sprintf("of %d orders %d are reserved, %d wait", len(all), held, lag)
+			}
+			return ""
+		})
+		s.orderctl(0, "consumers", "resume", "--inventory-service", second.GRPC())
+		for _, o := range all {
+			s.waitStatus(o, reserved)
+		}
+		s.audit()
+	})
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/cwriter"
 	"github.com/vbauerster/mpb/v8/decor"
 )
 
@@ -20,10 +21,11 @@ type progress interface {
 	finish()
 }
 
-// newProgress draws bars on a terminal, and writes lines elsewhere.
+// newProgress draws bars on a terminal, and writes lines elsewhere: also on a terminal
+// that does not know its width, as one that a script opens, where no bar would be seen.
 func newProgress(w io.Writer, total int) progress {
 	if file, ok := w.(*os.File); ok {
-		if info, err := file.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		if width, _, err := cwriter.GetSize(int(file.Fd())); err == nil && width > 0 {
 			return newBars(w, total)
 		}
 	}

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,6 +38,21 @@ func performs(t *testing.T, run func(chart string, out cli.Output) error, want .
 	for _, text := range append([]string{"<svg", "accepted", "reserved", "backlog"}, want...) {
 		if !strings.Contains(string(drawn), text) {
 			t.Errorf("%q is not in the chart", text)
+		}
+	}
+}
+
+// What is no terminal, and what only looks like one, gets lines.
+func TestProgressWithoutATerminal(t *testing.T) {
+	t.Parallel()
+	device, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = device.Close() }()
+	for name, w := range map[string]io.Writer{"a buffer": &bytes.Buffer{}, "a device": device} {
+		if _, ok := newProgress(w, 1).(*lines); !ok {
+			t.Errorf("%s gets bars", name)
 		}
 	}
 }

@@ -66,3 +66,14 @@ func TestMetricsOfAnOrdersLife(t *testing.T) {
 		}
 	}
 }
+
+// The environment of a deployment that the shell knows changes nothing: the system has
+// topics, a broker and databases of its own.
+func TestSystemInAShellOfAnotherDeployment(t *testing.T) {
+	for _, service := range []string{"ORDER", "INVENTORY"} {
+		t.Setenv(service+"_TOPIC_PREFIX", "another-")
+		t.Setenv(service+"_NAME_SERVERS", "127.0.0.1:1")
+		t.Setenv(service+"_DATABASE_URL", "sqlite:/nowhere/another.db")
+	}
+	open(t, running(t)).reserved("first")
+}

@@ -179,7 +179,7 @@ func (s *System) StartInventory(ctx context.Context, more ...string) error {
 func (s *System) flags(name string, options, more []string) []string {
 	return slices.Concat([]string{
 		"--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0",
-		"--name-servers=" + s.broker.Addr(), "--database-url=" + s.databaseURL(name),
+		"--name-servers=" + s.broker.Addr(), "--topic-prefix=", "--database-url=" + s.databaseURL(name),
 	}, options, more)
 }
 

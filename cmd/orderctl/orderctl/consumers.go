@@ -84,8 +84,9 @@ type SuspendConsumers struct {
 // Help is more about it.
 func (SuspendConsumers) Help() string {
 	return `Orders are placed as ever, and wait at the broker. It returns when the handlers that were
-running have ended. Each replica answers for itself: name all of them, or the share of the
-queues that the others have goes on. A replica that is started anew is not suspended.
+running have ended. Each replica answers for itself: name all of them. One that is not named
+goes on with its share of the queues, and a suspended one keeps its own, whose orders wait.
+A replica that is started anew is not suspended.
 
   orderctl consumers suspend --for 5m
   orderctl consumers suspend --for 5m --inventory-service 10.0.0.7:7002,10.0.0.8:7002`
@@ -102,7 +103,9 @@ func (c SuspendConsumers) Validate() error {
 // Run is the command.
 func (c SuspendConsumers) Run(ctx context.Context, out cli.Output) error {
 	return c.call(ctx, out, func(ctx context.Context, i *replicas.Inventory) ([]replicas.State, error) {
-		return i.Suspend(ctx, c.For)
+		states, err := i.Suspend(ctx, c.For)
+		_, failed := fmt.Fprintf(out.Stderr, "replicas suspended: %d; any other one goes on with its share of the queues\n", len(states))
+		return states, errors.Join(err, failed)
 	})
 }
 

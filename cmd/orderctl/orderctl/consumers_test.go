@@ -78,6 +78,9 @@ func TestConsumersOfAllReplicas(t *testing.T) {
 	if code != cli.ExitOK || first.asked.AsDuration() != 5*time.Minute || second.asked.AsDuration() != 5*time.Minute {
 		t.Fatalf("exit code %d, %s; asked for %v and %v", code, stderr, first.asked, second.asked)
 	}
+	if !strings.Contains(stderr, "replicas suspended: 2; any other one goes on") {
+		t.Errorf("it does not say what others do: %q", stderr)
+	}
 	until := first.until.AsTime().Local().Format(time.RFC3339)
 	table := squeeze(stdout)
 	for _, r := range []*replica{first, second} {
