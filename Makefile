@@ -97,6 +97,7 @@ demo-real: build ## tell it with the real programs on a real broker and database
 
 alerts-check: ## check the alert rules and run their unit tests (needs promtool, of Debian's package prometheus)
 	promtool check rules deploy/observability/alerts.yml
+	promtool check config --syntax-only deploy/observability/prometheus.yml
 	cd deploy/observability && promtool test rules alerts_test.yml
 
 alerts-drill: build ## make each alert fire for real and mend it, in 15 minutes (needs prometheus and sqlite3)

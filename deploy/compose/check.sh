@@ -118,7 +118,11 @@ check_images() {
     [[ $version == *"$commit"* ]] || fail "$image says it is $version, not $commit"
     say "$image: $version, $(size_of "$image") MiB"
     # The same commit and Go on the host give the same bytes.
-    if [[ $commit && $(bin/"$name" version) == "$version" ]]; then same_bytes "$image" "$name"; fi
+    if [[ $commit && $(bin/"$name" version) == "$version" ]]; then
+      same_bytes "$image" "$name"
+    else
+      say "$name: not compared with bin/$name, which is $(bin/"$name" version)"
+    fi
   done
 }
 

@@ -1,7 +1,7 @@
 // Command client is an example: a shop that places an order and is sure of what became
 // of it. It needs nothing but the generated API and gRPC.
 //
-//	orderctl dev &
+//	orderctl dev &                  # says when it is ready
 //	orderctl stock add apple 10
 //	go run ./examples/client -sku apple
 package main
@@ -44,6 +44,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = conn.Close() }() // everything has been answered
+	fmt.Fprintf(out, "the same order again, whatever happens to this one: -key %s\n", *key)
 	return buy(ctx, orderv1.NewOrderServiceClient(conn), cart{key: *key, sku: *sku, quantity: *quantity}, out)
 }
 

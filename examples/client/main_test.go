@@ -137,6 +137,7 @@ func TestLostAnswers(t *testing.T) {
 }
 
 func TestAdvice(t *testing.T) {
+	const unasked = 700 * time.Millisecond
 	t.Parallel()
 	for name, c := range map[string]struct {
 		err   error
@@ -151,7 +152,7 @@ func TestAdvice(t *testing.T) {
 		"no answer":            {&apierror.Error{Code: codes.DeadlineExceeded}, unasked, true},
 		"belongs to something": {apierror.AlreadyExists("IDEMPOTENCY_KEY_REUSED", "no"), unasked, false},
 	} {
-		if pause, again := advice(c.err); pause != c.pause || again != c.again {
+		if pause, again := advice(c.err, unasked); pause != c.pause || again != c.again {
 			t.Errorf("%s: %v, %t; want %v, %t", name, pause, again, c.pause, c.again)
 		}
 	}

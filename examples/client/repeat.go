@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -14,8 +15,10 @@ import (
 const (
 	// callTimeout is the deadline of one call. Without one a call may wait for ever.
 	callTimeout = 5 * time.Second
-	// unasked is the pause where no service was there to say how long it should be.
-	unasked = 500 * time.Millisecond
+	// The pauses where no service was there to say how long they should be: each is twice
+	// the one before, and anything up to that, so that not all clients come at once.
+	firstPause   = 200 * time.Millisecond
+	longestPause = 5 * time.Second
 )
 
 // repeat makes a call until it is answered for good, or ctx ends. The request is the same
@@ -24,9 +27,9 @@ const (
 func repeat[Request, Response any](
 	ctx context.Context, call func(context.Context, Request, ...grpc.CallOption) (Response, error), request Request,
 ) (Response, error) {
-	for {
+	for limit := firstPause; ; limit = min(2*limit, longestPause) {
 		response, err := once(ctx, call, request)
-		pause, again := advice(err)
+		pause, again := advice(err, rand.N(limit))
 		if !again {
 			return response, err
 		}
@@ -46,8 +49,9 @@ func once[Request, Response any](
 	return call(ctx, request)
 }
 
-// advice tells whether to repeat a call, and after which pause.
-func advice(err error) (pause time.Duration, again bool) {
+// advice tells whether to repeat a call, and after which pause: unasked, if the service
+// does not say.
+func advice(err error, unasked time.Duration) (pause time.Duration, again bool) {
 	st := status.Convert(err)
 	for _, detail := range st.Details() {
 		// Whatever the code is: the service says that it helps. An order whose stock is

@@ -191,7 +191,7 @@ func (s *Server) serveGRPC() error {
 	go func() { ended <- s.grpc.Serve(s.grpcListener) }()
 	select {
 	case err := <-ended:
-		if err != nil {
+		if err != nil && !errors.Is(err, grpc.ErrServerStopped) { // Stop may come before it
 			return fmt.Errorf("serve gRPC: %w", err)
 		}
 	case <-s.abandoned:

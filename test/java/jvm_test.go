@@ -52,7 +52,7 @@ func newJVM(t *testing.T) *jvm {
 	}
 	classes, jars := t.TempDir(), filepath.Join(jars, "*")
 	compiler := exec.CommandContext(t.Context(), filepath.Join(bin, "javac"),
-		append([]string{"-J-XX:TieredStopAtLevel=1", "-proc:none", "-d", classes, "-cp", jars}, sources...)...)
+		append([]string{"-J-XX:TieredStopAtLevel=1", "-proc:none", "-encoding", "UTF-8", "-d", classes, "-cp", jars}, sources...)...)
 	if output, err := compiler.CombinedOutput(); err != nil {
 		t.Fatalf("javac: %v\n%s", err, output)
 	}

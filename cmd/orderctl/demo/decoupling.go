@@ -47,7 +47,7 @@ func (c Decoupling) Run(ctx context.Context, out cli.Output) error {
 	})
 }
 
-// longestSuspension is as long as the service takes; they are resumed before.
+// longestSuspension is as long as the service takes.
 const longestSuspension = time.Hour
 
 func (c Decoupling) play(ctx context.Context, s *show) (err error) {
@@ -55,17 +55,22 @@ func (c Decoupling) play(ctx context.Context, s *show) (err error) {
 	if err := s.place(ctx, 0, first); err != nil {
 		return err
 	}
+	suspended := false
 	// Whatever comes, they are not left suspended.
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 		defer cancel()
 		_, failed := s.operator.Resume(ctx)
+		if failed == nil && suspended {
+			s.mark("inventory's consumers are resumed")
+		}
 		err = errors.Join(err, failed)
-		s.mark("inventory's consumers are resumed")
 	}()
-	if _, err := s.operator.Suspend(ctx, longestSuspension); err != nil {
+	// Should nobody be left to resume them, they do so when the orders have ended.
+	if _, err := s.operator.Suspend(ctx, min(c.PaymentWindow, longestSuspension)); err != nil {
 		return fmt.Errorf("suspend inventory's consumers: %w", err)
 	}
+	suspended = true
 	s.mark("inventory's consumers are suspended")
 	before, err := s.reserved(ctx)
 	if err != nil {

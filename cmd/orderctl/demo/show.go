@@ -94,7 +94,8 @@ func (c Crowd) perform(ctx context.Context, on services, p plan, out cli.Output)
 	s.progress = newProgress(out.Stdout, p.total)
 	err = s.both(ctx, p)
 	s.progress.finish()
-	if err != nil {
+	// What did not end well is what one wants to see most.
+	if err := errors.Join(err, c.draw(s, p.title+"\n"+on.Title())); err != nil {
 		return err
 	}
 	l, err := s.settle(ctx)
@@ -102,17 +103,22 @@ func (c Crowd) perform(ctx context.Context, on services, p plan, out cli.Output)
 		return err
 	}
 	s.tell(l)
-	if c.Chart != "" {
-		drawn := chart{title: p.title + "\n" + on.Title(), samples: s.samples, marks: s.marks}
-		if err := drawn.write(c.Chart); err != nil {
-			return err
-		}
-		story.step("chart", c.Chart)
-	}
 	if err := s.check(l, p.total); err != nil {
 		return err
 	}
 	story.say("all sums hold")
+	return nil
+}
+
+// draw writes the chart, if one is wanted.
+func (c Crowd) draw(s *show, title string) error {
+	if c.Chart == "" || len(s.samples) == 0 {
+		return nil
+	}
+	if err := (chart{title: title, samples: s.samples, marks: s.marks}).write(c.Chart); err != nil {
+		return err
+	}
+	s.story.step("chart", c.Chart)
 	return nil
 }
 
@@ -131,6 +137,10 @@ func (c Crowd) enter(ctx context.Context, on services, p plan, story *story) (s 
 	conns := make([]*grpc.ClientConn, 2)
 	for i, address := range []string{orders, inventory} {
 		if conns[i], err = connectTo(address); err != nil {
+			err = errors.Join(err, operator.Close())
+			if i > 0 {
+				err = errors.Join(err, conns[0].Close())
+			}
 			return nil, nil, err
 		}
 	}

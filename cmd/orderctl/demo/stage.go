@@ -19,17 +19,11 @@ const pollInterval = 20 * time.Millisecond
 
 // parts are the running services that the story is told with, and the clock.
 type parts interface {
-	// Title says what they run on.
-	Title() string
-	// Start starts both services and returns the addresses of their APIs, those of
-	// several replicas with commas between them.
-	Start(ctx context.Context) (orders, inventory string, err error)
+	services
 	// StopInventory asks inventory-srv to drain, and waits until it is gone.
 	StopInventory(ctx context.Context) error
 	// StartInventory starts it again and returns its address.
 	StartInventory(ctx context.Context) (address string, err error)
-	// Close ends what was started.
-	Close(ctx context.Context) error
 }
 
 // stage holds the running services and what the scenes have done so far.

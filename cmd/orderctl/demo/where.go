@@ -10,7 +10,7 @@ import (
 	"orderflow/internal/cli"
 )
 
-// services are what a show runs against.
+// services are what a show or the story runs against.
 type services interface {
 	// Title says what they run on.
 	Title() string

@@ -19,13 +19,8 @@ type Replicas struct {
 
 // Validate checks the addresses.
 func (r Replicas) Validate() error {
-	if len(r.InventoryService) == 0 {
-		return errors.New("--inventory-service: must name at least one HOST:PORT")
-	}
-	for _, address := range r.InventoryService {
-		if err := cli.CheckAddress(address); err != nil {
-			return fmt.Errorf("--inventory-service: %w", err)
-		}
+	if err := cli.CheckAddresses(r.InventoryService); err != nil {
+		return fmt.Errorf("--inventory-service: %w", err)
 	}
 	return r.View.Validate()
 }
