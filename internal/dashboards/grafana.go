@@ -38,22 +38,44 @@ type object map[string]any
 // source is the datasource that whoever looks has chosen.
 func source() object { return object{"type": "prometheus", "uid": "${datasource}"} }
 
+// tile is the title of a row, or a panel, in its place in the grid.
+type tile struct {
+	title      string
+	panel      *panel // nil: a row's title
+	x, y, w, h int
+}
+
+// tiles are what is to be seen, from the top.
+func (d dashboard) tiles() []tile {
+	var all []tile
+	y := 0
+	for _, r := range d.rows {
+		all = append(all, tile{title: r.title, y: y, w: width, h: 1})
+		y++
+		for i := range r.panels {
+			left, right := i*width/len(r.panels), (i+1)*width/len(r.panels)
+			all = append(all, tile{title: r.panels[i].title, panel: &r.panels[i], x: left, y: y, w: right - left, h: r.height})
+		}
+		y += r.height
+	}
+	return all
+}
+
+// firing are the alerts, as marks on all panels.
+const firing = `max by (alertname, severity) (ALERTS{alertstate="firing"})`
+
 // encode is Grafana's JSON model of the dashboard.
 func (d dashboard) encode() ([]byte, error) {
 	var panels []object
-	y, id := 0, 1
-	for _, r := range d.rows {
-		panels = append(panels, object{
-			"id": id, "type": "row", "title": r.title, "collapsed": false, "panels": []any{},
-			"gridPos": object{"x": 0, "y": y, "w": width, "h": 1},
-		})
-		id, y = id+1, y+1
-		for i, p := range r.panels {
-			left, right := i*width/len(r.panels), (i+1)*width/len(r.panels)
-			panels = append(panels, p.encode(id, object{"x": left, "y": y, "w": right - left, "h": r.height}))
-			id++
+	for i, t := range d.tiles() {
+		id, at := i+1, object{"x": t.x, "y": t.y, "w": t.w, "h": t.h}
+		if t.panel == nil {
+			panels = append(panels, object{
+				"id": id, "type": "row", "title": t.title, "collapsed": false, "panels": []any{}, "gridPos": at,
+			})
+		} else {
+			panels = append(panels, t.panel.encode(id, at))
 		}
-		y += r.height
 	}
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
@@ -68,7 +90,7 @@ func (d dashboard) encode() ([]byte, error) {
 		}},
 		"annotations": object{"list": []object{{
 			"name": "alerts", "enable": true, "iconColor": "red", "datasource": source(),
-			"expr": `max by (alertname, severity) (ALERTS{alertstate="firing"})`, "titleFormat": "{{alertname}}", "tagKeys": "severity",
+			"expr": firing, "titleFormat": "{{alertname}}", "tagKeys": "severity",
 		}}},
 		"links": []object{{
 			"type": "dashboards", "tags": []string{"orderflow"}, "title": "orderflow", "asDropdown": false, "keepTime": true,

@@ -1,24 +1,40 @@
 // Command dashboards writes deploy/observability/dashboards: Grafana's JSON is long, and
 // hides what a dashboard is: panels, each with a question and the queries that answer it.
+// With draw, it makes a picture of one, from what a Prometheus answers.
 //
 // Its tests fail when the files are out of date, or a query names a metric that is not.
 package main
 
 import (
+	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: dashboards deploy/observability/dashboards")
-		os.Exit(2)
-	}
-	if err := write(os.Args[1]); err != nil {
-		fmt.Fprintln(os.Stderr, "dashboards:", err)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(os.Stderr, "dashboards:", err)
+		}
+		stop()
 		os.Exit(1)
 	}
+}
+
+func run(ctx context.Context, args []string) error {
+	switch {
+	case len(args) > 0 && args[0] == "draw":
+		return drawPicture(ctx, args[1:])
+	case len(args) == 1:
+		return write(args[0])
+	}
+	return errors.New("usage: dashboards deploy/observability/dashboards, or dashboards draw --help")
 }
 
 func write(folder string) error {

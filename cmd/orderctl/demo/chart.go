@@ -3,9 +3,7 @@ package demo
 import (
 	"bytes"
 	"fmt"
-	"image/color"
 	"io"
-	"os"
 	"strconv"
 	"time"
 
@@ -14,6 +12,8 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
+
+	plots "orderflow/internal/chart"
 )
 
 // chart is what is drawn of a rush.
@@ -29,52 +29,33 @@ const (
 )
 
 // write draws the chart into a file.
-func (c chart) write(path string) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("make the chart: %w", err)
-	}
-	if err := c.draw(file); err != nil {
-		_ = file.Close()
-		return fmt.Errorf("draw the chart: %w", err)
-	}
-	return file.Close()
-}
+func (c chart) write(path string) error { return plots.WriteFile(path, c.draw) }
 
 // draw writes the chart as SVG.
 func (c chart) draw(w io.Writer) error {
-	p := plot.New()
+	p := plots.New()
 	p.Title.Text, p.Title.Padding = c.title, vg.Points(6)
 	p.X.Label.Text, p.Y.Label.Text = "seconds", "orders"
 	p.X.Min, p.Y.Min = 0, 0
-	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(plainTicks), plot.TickerFunc(groupedTicks)
+	p.X.Tick.Marker, p.Y.Tick.Marker = plots.Ticks(plain), plots.Ticks(func(v float64) string { return grouped(int64(v)) })
 	p.Legend.Top, p.Legend.Left = true, true
-	p.BackgroundColor = color.White
-	p.Add(plotter.NewGrid())
-	for _, series := range []struct {
-		name  string
-		of    func(sample) int64
-		color color.RGBA
+	for i, series := range []struct {
+		name string
+		of   func(sample) int64
 	}{
-		{"accepted", func(s sample) int64 { return s.accepted }, color.RGBA{R: 31, G: 119, B: 180, A: 255}},
-		{"reserved", func(s sample) int64 { return s.reserved }, color.RGBA{R: 44, G: 160, B: 44, A: 255}},
-		{"backlog", sample.backlog, color.RGBA{R: 214, G: 39, B: 40, A: 255}},
+		{"accepted", func(s sample) int64 { return s.accepted }},
+		{"reserved", func(s sample) int64 { return s.reserved }},
+		{"backlog", sample.backlog},
 	} {
-		line, err := c.line(series.of)
+		line, err := plots.Line(c.points(series.of), i)
 		if err != nil {
 			return err
 		}
-		line.Color, line.Width = series.color, vg.Points(1.5)
 		p.Add(line)
 		p.Legend.Add(series.name, line)
 	}
 	if err := c.addMarks(p); err != nil {
 		return err
-	}
-	for _, style := range []*draw.TextStyle{
-		&p.Title.TextStyle, &p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label, &p.Legend.TextStyle,
-	} {
-		style.Font.Variant = "Sans"
 	}
 	canvas := vgsvg.New(chartWidth, chartHeight)
 	p.Draw(draw.New(canvas))
@@ -87,46 +68,26 @@ func (c chart) draw(w io.Writer) error {
 	return err
 }
 
-func (c chart) line(of func(sample) int64) (*plotter.Line, error) {
+func (c chart) points(of func(sample) int64) plotter.XYs {
 	points := make(plotter.XYs, len(c.samples))
 	for i, s := range c.samples {
 		points[i] = plotter.XY{X: s.at.Seconds(), Y: float64(of(s))}
 	}
-	return plotter.NewLine(points)
+	return points
 }
 
 // addMarks draws what happened as lines from top to bottom.
 func (c chart) addMarks(p *plot.Plot) error {
 	for _, m := range c.marks {
-		line, err := plotter.NewLine(plotter.XYs{{X: m.at.Seconds(), Y: 0}, {X: m.at.Seconds(), Y: p.Y.Max}})
+		line, err := plots.Mark(m.at.Seconds(), p.Y.Max)
 		if err != nil {
 			return err
 		}
-		line.Color, line.Dashes = color.Gray{Y: 96}, []vg.Length{vg.Points(4), vg.Points(3)}
 		p.Add(line)
 		p.Legend.Add(fmt.Sprintf("%.1f s: %s", m.at.Round(100*time.Millisecond).Seconds(), m.what), line)
 	}
 	return nil
 }
 
-// plainTicks are the usual ones, without zeros behind the point.
-func plainTicks(low, high float64) []plot.Tick {
-	ticks := plot.DefaultTicks{}.Ticks(low, high)
-	for i := range ticks {
-		if ticks[i].Label != "" {
-			ticks[i].Label = strconv.FormatFloat(ticks[i].Value, 'g', 6, 64)
-		}
-	}
-	return ticks
-}
-
-// groupedTicks are the usual ones, with numbers as people write them.
-func groupedTicks(low, high float64) []plot.Tick {
-	ticks := plot.DefaultTicks{}.Ticks(low, high)
-	for i := range ticks {
-		if ticks[i].Label != "" {
-			ticks[i].Label = grouped(int64(ticks[i].Value))
-		}
-	}
-	return ticks
-}
+// plain is a number without zeros behind the point.
+func plain(v float64) string { return strconv.FormatFloat(v, 'g', 6, 64) }
