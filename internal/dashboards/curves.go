@@ -2,6 +2,7 @@ package main
 
 import (
 	"image/color"
+	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -19,38 +20,61 @@ func (p picture) drawCurves(on draw.Canvas, of panel, curves []curve) error {
 	on.SetColor(color.White)
 	on.StrokeLines(draw.LineStyle{Color: color.Gray{Y: 205}, Width: 0.7}, outline(on))
 	on = inside(inside(on))
-	writeText(on, on.Min.X, on.Max.Y, of.title, style(titleText, color.Black, text.XLeft, text.YTop))
+	write(on, on.Min.X, on.Max.Y, of.title, style(titleText, color.Black, text.XLeft, text.YTop))
+	curves = worthALine(curves)
 	below := drawLegend(on, curves)
 
-	plot := chart.New()
-	plot.BackgroundColor = nil
-	plot.X.Tick.Label.Font, plot.Y.Tick.Label.Font = chart.Font(smallText), chart.Font(smallText)
-	plot.X.Tick.Marker, plot.Y.Tick.Marker = timeTicks(), ticks(of.unit)
-	plot.X.Min, plot.X.Max = unix(p.begin), unix(p.end)
-	plot.Y.Min, plot.Y.Max = 0, 0
-	plot.Add(bands{p.spans(p.firing), color.NRGBA{R: 214, G: 39, B: 40, A: 22}})
+	axes := p.axes(of.unit)
 	for i, c := range curves {
 		for _, points := range p.pieces(c) {
 			line, err := chart.Line(points, i)
 			if err != nil {
 				return err
 			}
-			plot.Add(line)
+			axes.Add(line)
 		}
 	}
-	if plot.Y.Max <= 0 {
-		plot.Y.Max = 1
+	if axes.Y.Max *= 1.05; axes.Y.Max <= 0 {
+		axes.Y.Max = 1
 	}
-	mark, err := chart.Mark(unix(p.at), plot.Y.Max)
+	mark, err := chart.Mark(unix(p.at), axes.Y.Max)
 	if err != nil {
 		return err
 	}
-	plot.Add(mark)
-	plot.Draw(draw.Crop(on, 0, -margin, below, -titleText-margin))
+	axes.Add(mark)
+	axes.Draw(draw.Crop(on, 0, -margin, below, -titleText-margin))
 	if len(curves) == 0 {
-		writeText(on, on.Center().X, on.Center().Y, "no data", style(titleText, color.Gray{Y: 128}, text.XCenter, text.YCenter))
+		write(on, on.Center().X, on.Center().Y, "no data", style(titleText, color.Gray{Y: 128}, text.XCenter, text.YCenter))
 	}
 	return nil
+}
+
+// axes is a plot with its background, and without curves.
+func (p picture) axes(unit string) *plot.Plot {
+	axes := chart.New()
+	axes.BackgroundColor = nil
+	axes.X.Tick.Label.Font, axes.Y.Tick.Label.Font = chart.Font(smallText), chart.Font(smallText)
+	axes.X.Tick.Marker, axes.Y.Tick.Marker = timeTicks(), ticks(unit)
+	axes.X.Min, axes.X.Max = unix(p.begin), unix(p.end)
+	axes.Y.Min, axes.Y.Max = 0, 0
+	axes.X.Padding, axes.Y.Padding = 0, 0
+	axes.Add(bands{p.spans(p.firing), color.NRGBA{R: 214, G: 39, B: 40, A: 22}})
+	return axes
+}
+
+// worthALine leaves out the curves that stay at 0, which hide each other and fill the
+// legend, unless all do.
+func worthALine(curves []curve) []curve {
+	var worth []curve
+	for _, c := range curves {
+		if slices.ContainsFunc(c.points, func(p model.SamplePair) bool { return p.Value != 0 }) {
+			worth = append(worth, c)
+		}
+	}
+	if len(worth) == 0 {
+		return curves
+	}
+	return worth
 }
 
 func outline(c draw.Canvas) []vg.Point {
@@ -77,7 +101,7 @@ func drawLegend(on draw.Canvas, curves []curve) vg.Length {
 	for i, c := range curves {
 		y := on.Min.Y + vg.Length(row-places[i].row)*high + high/2
 		on.StrokeLine2(draw.LineStyle{Color: chart.Color(i), Width: 2}, places[i].x, y, places[i].x+swatch, y)
-		writeText(on, places[i].x+swatch+gap, y, c.name, named)
+		write(on, places[i].x+swatch+gap, y, c.name, named)
 	}
 	return vg.Length(row+1)*high + margin/2
 }
@@ -138,7 +162,7 @@ func unix(t time.Time) float64 { return float64(t.UnixMilli()) / 1e3 }
 func timeTicks() plot.Ticker {
 	return plot.TickerFunc(func(low, high float64) []plot.Tick {
 		layout := "15:04"
-		if high-low < 300 {
+		if high-low <= 150 { // between ticks there is less than a minute
 			layout = time.TimeOnly
 		}
 		return durations(low, high, func(v float64) string { return time.Unix(int64(v), 0).UTC().Format(layout) })

@@ -32,12 +32,12 @@ func run(ctx context.Context, args []string) error {
 	case len(args) > 0 && args[0] == "draw":
 		return drawPicture(ctx, args[1:])
 	case len(args) == 1:
-		return write(args[0])
+		return generate(args[0])
 	}
 	return errors.New("usage: dashboards deploy/observability/dashboards, or dashboards draw --help")
 }
 
-func write(folder string) error {
+func generate(folder string) error {
 	for _, d := range all() {
 		text, err := d.encode()
 		if err != nil {

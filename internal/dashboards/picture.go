@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"image/color"
+	"image/png"
 	"io"
 	"time"
 
@@ -28,11 +29,11 @@ type picture struct {
 
 // Sizes are such that the README, which shows less than half of the dots, is readable.
 const (
-	column = vg.Length(36) // of the grid
-	line   = vg.Length(22) // of the grid
-	head   = vg.Length(62)
-	margin = vg.Length(6)
-	dots   = 144 // per inch
+	columnWidth = vg.Length(36) // of the grid
+	lineHeight  = vg.Length(22) // of the grid
+	head        = vg.Length(62)
+	margin      = vg.Length(6)
+	dots        = 120 // per inch
 
 	largeText, titleText, smallText = 26, 12, 9.5
 )
@@ -40,19 +41,19 @@ const (
 // draw writes the picture as PNG.
 func (p picture) draw(w io.Writer) error {
 	last := p.tiles[len(p.tiles)-1]
-	canvas := vgimg.NewWith(vgimg.UseWH(width*column+2*margin, head+vg.Length(last.y+last.h)*line+margin), vgimg.UseDPI(dots))
+	canvas := vgimg.NewWith(vgimg.UseWH(width*columnWidth+2*margin, head+vg.Length(last.y+last.h)*lineHeight+margin), vgimg.UseDPI(dots))
 	page := draw.New(canvas)
 	p.drawHead(page)
 	for _, t := range p.tiles {
-		left, top := margin+vg.Length(t.x)*column, page.Max.Y-head-vg.Length(t.y)*line
+		left, top := margin+vg.Length(t.x)*columnWidth, page.Max.Y-head-vg.Length(t.y)*lineHeight
 		on := draw.Canvas{Canvas: page, Rectangle: vg.Rectangle{
-			Min: vg.Point{X: left, Y: top - vg.Length(t.h)*line},
-			Max: vg.Point{X: left + vg.Length(t.w)*column, Y: top},
+			Min: vg.Point{X: left, Y: top - vg.Length(t.h)*lineHeight},
+			Max: vg.Point{X: left + vg.Length(t.w)*columnWidth, Y: top},
 		}}
 		var err error
 		switch {
 		case t.panel == nil:
-			writeText(on, on.Min.X+margin, on.Center().Y, t.title, style(titleText+2, color.Black, text.XLeft, text.YCenter))
+			write(on, on.Min.X+margin, on.Center().Y, t.title, style(titleText+2, color.Black, text.XLeft, text.YCenter))
 		case t.panel.stat:
 			drawNumbers(inside(on), *t.panel, p.answers[t.panel].numbers)
 		default:
@@ -62,47 +63,52 @@ func (p picture) draw(w io.Writer) error {
 			return fmt.Errorf("%q: %w", t.title, err)
 		}
 	}
-	_, err := vgimg.PngCanvas{Canvas: canvas}.WriteTo(w)
-	return err
+	encoder := png.Encoder{CompressionLevel: png.BestCompression}
+	return encoder.Encode(w, canvas.Image())
 }
 
 func (p picture) drawHead(page draw.Canvas) {
 	gray := style(smallText+1, color.Gray{Y: 80}, text.XLeft, text.YTop)
-	legend := fmt.Sprintf("%s to %s UTC. Red: an alert fires. The numbers on top are those of the dashed line, at %s.",
+	legend := fmt.Sprintf("%s to %s UTC. Red: an alert fires. The numbers on top are those of the dashed line, at %s. Curves that stay at 0 are left out.",
 		p.begin.UTC().Format("2006-01-02 15:04:05"), p.end.UTC().Format(time.TimeOnly), p.at.UTC().Format(time.TimeOnly))
 	y := page.Max.Y - margin
-	writeText(page, 2*margin, y, p.dashboard.title, style(titleText+6, color.Black, text.XLeft, text.YTop))
-	writeText(page, 2*margin, y-24, legend, gray)
-	writeText(page, 2*margin, y-38, p.note, gray)
+	write(page, 2*margin, y, p.dashboard.title, style(titleText+6, color.Black, text.XLeft, text.YTop))
+	write(page, 2*margin, y-24, legend, gray)
+	write(page, 2*margin, y-38, p.note, gray)
 }
 
 // drawNumbers draws a stat panel: one number large, several as a list.
 func drawNumbers(on draw.Canvas, p panel, numbers []number) {
-	background := color.RGBA{R: 38, G: 115, B: 60, A: 255}
+	background := goodColor()
 	for _, n := range numbers {
 		if p.bad > 0 && n.value >= p.bad {
-			background = color.RGBA{R: 176, G: 32, B: 47, A: 255}
+			background = badColor()
 		}
 	}
 	if len(numbers) == 0 {
-		background = color.RGBA{R: 110, G: 110, B: 110, A: 255}
-		numbers = []number{{name: "no data"}}
+		background = color.Gray{Y: 110}
 	}
 	on.SetColor(background)
 	on.Fill(on.Path())
-	writeText(on, on.Min.X+margin, on.Max.Y-margin, p.title, style(smallText+0.5, color.White, text.XLeft, text.YTop))
-	if len(numbers) == 1 && numbers[0].name == "" {
-		writeText(on, on.Center().X, on.Center().Y-margin, inUnit(p.unit, numbers[0].value), style(largeText, color.White, text.XCenter, text.YCenter))
-		return
-	}
-	for i, n := range numbers {
-		y := on.Max.Y - margin - 18 - vg.Length(i)*16
-		writeText(on, on.Min.X+margin, y, n.name, style(smallText, color.White, text.XLeft, text.YTop))
-		if n.name != "no data" {
-			writeText(on, on.Max.X-margin, y, inUnit(p.unit, n.value), style(titleText, color.White, text.XRight, text.YTop))
+	write(on, on.Min.X+margin, on.Max.Y-margin, p.title, style(smallText+0.5, color.White, text.XLeft, text.YTop))
+	large := style(largeText, color.White, text.XCenter, text.YCenter)
+	switch {
+	case len(numbers) == 0:
+		large.Font.Size = titleText
+		write(on, on.Center().X, on.Center().Y-margin, "no data", large)
+	case len(numbers) == 1 && numbers[0].name == "":
+		write(on, on.Center().X, on.Center().Y-margin, inUnit(p.unit, numbers[0].value), large)
+	default:
+		for i, n := range numbers {
+			y := on.Max.Y - margin - 26 - vg.Length(i)*17
+			write(on, on.Min.X+margin, y, n.name, style(smallText+0.5, color.White, text.XLeft, text.YCenter))
+			write(on, on.Max.X-margin, y, inUnit(p.unit, n.value), style(titleText, color.White, text.XRight, text.YCenter))
 		}
 	}
 }
+
+func goodColor() color.Color { return color.RGBA{R: 38, G: 115, B: 60, A: 255} }
+func badColor() color.Color  { return color.RGBA{R: 176, G: 32, B: 47, A: 255} }
 
 // inside is a canvas without what keeps it apart from its neighbours.
 func inside(c draw.Canvas) draw.Canvas {
@@ -114,6 +120,6 @@ func style(size vg.Length, c color.Color, x text.XAlignment, y text.YAlignment) 
 	return text.Style{Color: c, Font: chart.Font(size), XAlign: x, YAlign: y, Handler: plot.DefaultTextHandler}
 }
 
-func writeText(on draw.Canvas, x, y vg.Length, what string, s text.Style) {
+func write(on draw.Canvas, x, y vg.Length, what string, s text.Style) {
 	on.FillText(s, vg.Point{X: x, Y: y}, what)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strconv"
 
 	"gonum.org/v1/plot"
@@ -47,17 +48,14 @@ func seconds(v float64) string {
 	return plain(v/3600) + " h"
 }
 
-// ticks are where an axis in a unit has its numbers.
+// ticks are where an axis in a unit has its numbers: only there, as panels are small.
 func ticks(unit string) plot.Ticker {
 	usual := chart.Ticks(func(v float64) string { return inUnit(unit, v) })
-	if unit != "s" {
-		return usual
-	}
 	return plot.TickerFunc(func(low, high float64) []plot.Tick {
-		if high-low < 10 {
-			return usual.Ticks(low, high)
+		if unit == "s" && high-low >= 10 {
+			return durations(low, high, seconds)
 		}
-		return durations(low, high, seconds)
+		return slices.DeleteFunc(usual.Ticks(low, high), plot.Tick.IsMinor)
 	})
 }
 

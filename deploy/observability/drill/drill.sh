@@ -5,6 +5,8 @@
 # of it in one folder (DRILL_DIR), on ports of its own, and it ends with the script. Only
 # time is shortened: a minute of the rules is 10 seconds, each range 30, each "for" 3.
 # It needs prometheus and sqlite3 (Debian has both), curl, and bin/ from "make build".
+#
+# With DRILL_PICTURE=FILE.png it ends with a picture of the overview dashboard: "make overview".
 set -euo pipefail
 ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../../.." && pwd -P)
 readonly ROOT BIN=$ROOT/bin HOST=127.0.0.1
@@ -18,6 +20,7 @@ declare -A pids=()
 declare -A begun=()
 failed=()
 loads=0
+moment= # whose numbers the picture has
 
 say() { printf '%s  %s\n' "$(date +%T)" "$*" | tee -a drill.log >&2; }
 
@@ -157,6 +160,17 @@ loaded() {
 
 parked() { ctl parked list --service "$1" --limit=500 -o json 2>/dev/null | grep -o '"id": *"[^"]*"' | cut -d'"' -f4 || true; }
 
+# picture SCENE...: draws what Prometheus has seen since the script began.
+picture() {
+  local at=()
+  [[ -z $moment ]] || at=(--at "$moment")
+  "$BIN/dashboards" draw --prometheus="http://$PROMETHEUS" --begin="$begin" "${at[@]}" --rate-interval=30s \
+    --note="Scenes of the drill of alerts, whose minute is 10 seconds: $*." "$DRILL_PICTURE"
+  say "drawn: $DRILL_PICTURE"
+}
+
+now() { date -u +%FT%TZ; }
+
 . "$ROOT/deploy/observability/drill/scenes.sh"
 
 start_all() {
@@ -175,14 +189,17 @@ start_all() {
 }
 
 say "in $DRILL_DIR"
+(($#)) || set -- healthy small order_srv_dies broker_stops consumers_suspended database_locked log_stuck
 start_all
-for scene in ${*:-healthy small order_srv_dies broker_stops consumers_suspended database_locked log_stuck}; do
+begin=$(now)
+for scene; do
   until_true 180 quiet_at_all # so that what fires is of this scene
   say "scene: $scene"
   "scene_$scene"
 done
 say 'done:'
 cat table.md
+[[ -z ${DRILL_PICTURE:-} ]] || picture "$@"
 ((${#failed[@]} == 0)) || printf 'failed: %s\n' "${failed[@]}" >&2
 [[ -z ${DRILL_KEEP:-} ]] || { say "Prometheus is at http://$PROMETHEUS; Ctrl-C ends it"; wait "${pids[prometheus]}"; }
 ((${#failed[@]} == 0))

@@ -91,6 +91,7 @@ scene_consumers_suspended() {
   load 45 --rate=2 --paid=0 --payment-window=3s
   fires "$caused" ConsumerStuck ConsumerLagGrowing OrdersUnconfirmed
   loaded
+  moment=$(now)
   mended=$SECONDS
   ctl consumers resume >/dev/null
   fires "$mended" TimerLag
