@@ -5,6 +5,7 @@ import (
 	"image/color"
 	"image/png"
 	"io"
+	"slices"
 	"time"
 
 	"gonum.org/v1/plot"
@@ -69,8 +70,11 @@ func (p picture) draw(w io.Writer) error {
 
 func (p picture) drawHead(page draw.Canvas) {
 	gray := style(smallText+1, color.Gray{Y: 80}, text.XLeft, text.YTop)
-	legend := fmt.Sprintf("%s to %s UTC. Red: an alert fires. The numbers on top are those of the dashed line, at %s. Curves that stay at 0 are left out.",
-		p.begin.UTC().Format("2006-01-02 15:04:05"), p.end.UTC().Format(time.TimeOnly), p.at.UTC().Format(time.TimeOnly))
+	legend := fmt.Sprintf("%s to %s UTC. Red: an alert fires. Curves that stay at 0 are left out.",
+		p.begin.UTC().Format(time.DateTime), p.end.UTC().Format(time.TimeOnly))
+	if slices.ContainsFunc(p.tiles, func(t tile) bool { return t.panel != nil && t.panel.stat }) {
+		legend += fmt.Sprintf(" The numbers are those of the dashed line, at %s.", p.at.UTC().Format(time.TimeOnly))
+	}
 	y := page.Max.Y - margin
 	write(page, 2*margin, y, p.dashboard.title, style(titleText+6, color.Black, text.XLeft, text.YTop))
 	write(page, 2*margin, y-24, legend, gray)
