@@ -41,9 +41,9 @@ func parse(args []string) (drawing, error) {
 	flags.StringVar(&d.url, "prometheus", "http://127.0.0.1:9090", "`URL` of the Prometheus that is asked")
 	flags.StringVar(&d.dashboard, "dashboard", "overview", "`name` of the dashboard")
 	flags.StringVar(&d.note, "note", "", "a line of `text` below the title: what happens here")
-	flags.TextVar(&d.begin, "begin", time.Time{}, "the left edge: a `time` such as 2026-01-31T12:00:00Z (default: half an hour before the end)")
-	flags.TextVar(&d.end, "end", time.Time{}, "the right edge: a `time` (default: now)")
-	flags.TextVar(&d.at, "at", time.Time{}, "the `time` of the panels that are numbers (default: the end)")
+	flags.Func("begin", "the left edge: a `time` such as 2026-01-31T12:00:00Z (default: half an hour before the end)", into(&d.begin))
+	flags.Func("end", "the right edge: a `time` (default: now)", into(&d.end))
+	flags.Func("at", "the `time` of the panels that are numbers (default: the end)", into(&d.at))
 	flags.DurationVar(&d.rateInterval, "rate-interval", time.Minute, "$__rate_interval; Grafana takes four scrapes at least")
 	flags.DurationVar(&d.timeout, "timeout", time.Minute, "for all answers together")
 	flags.Usage = func() {
@@ -70,6 +70,13 @@ func parse(args []string) (drawing, error) {
 		return d, errors.New("--begin is before --end, and --at between them")
 	}
 	return d, nil
+}
+
+func into(t *time.Time) func(string) error {
+	return func(text string) (err error) {
+		*t, err = time.Parse(time.RFC3339, text)
+		return err
+	}
 }
 
 // read asks Prometheus what the panels ask.
