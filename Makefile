@@ -103,7 +103,7 @@ alerts-check: ## check the alert rules and run their unit tests (needs promtool,
 alerts-drill: build ## make each alert fire for real and mend it, in 15 minutes (needs prometheus and sqlite3)
 	@bash deploy/observability/drill/drill.sh
 
-overview: build ## draw docs/images/overview.png anew, of some of the drill's scenes, in 6 minutes (needs the same)
+overview: build ## draw docs/images/overview.png anew, of some of the drill's scenes, in 5 minutes (needs the same)
 	@$(GO) build -o bin/ ./internal/dashboards
 	@DRILL_PICTURE=$(CURDIR)/docs/images/overview.png bash deploy/observability/drill/drill.sh healthy small consumers_suspended
 
