@@ -57,13 +57,7 @@ func lateness() []panel {
 			title: "Age of half messages (95 %)", description: "How old are half messages when the broker asks about them? Minutes mean that nobody knows what became of them.", unit: "s",
 			queries: []query{{`histogram_quantile(0.95, sum by (group, le) (rate(mq_check_back_age_seconds_bucket[$__rate_interval])))`, "{{group}}"}},
 		},
-		{
-			title: "Lag of timers", description: "How late are payment timers handled? Half of them, and 90 %.", unit: "s",
-			queries: []query{
-				{`histogram_quantile(0.5, sum by (le) (rate(inventory_timer_lag_seconds_bucket[$__rate_interval])))`, "50 %"},
-				{`histogram_quantile(0.9, sum by (le) (rate(inventory_timer_lag_seconds_bucket[$__rate_interval])))`, "90 %"},
-			},
-		},
+		timerLag(),
 	}
 }
 
@@ -91,6 +85,17 @@ func exceptions() []panel {
 		{
 			title: "Notifications", description: "Do customers hear of their orders?", unit: "ops",
 			queries: []query{{`sum by (outcome) (rate(notify_events_total[$__rate_interval]))`, "{{outcome}}"}},
+		},
+	}
+}
+
+// timerLag is on both dashboards.
+func timerLag() panel {
+	return panel{
+		title: "Lag of timers", description: "How late are payment timers handled? Half of them, and 90 %.", unit: "s",
+		queries: []query{
+			{`histogram_quantile(0.5, sum by (le) (rate(inventory_timer_lag_seconds_bucket[$__rate_interval])))`, "50 %"},
+			{`histogram_quantile(0.9, sum by (le) (rate(inventory_timer_lag_seconds_bucket[$__rate_interval])))`, "90 %"},
 		},
 	}
 }

@@ -64,7 +64,7 @@ func calls() []panel {
 			queries: []query{{`sum by (grpc_method) (rate(grpc_server_handled_total{` + ours + `}[$__rate_interval])) > 0`, "{{grpc_method}}"}},
 		},
 		{
-			title: "Calls that fail", description: "What is refused, and whose fault is it? Unavailable, Internal, Unknown and DeadlineExceeded are ours.", unit: "reqps",
+			title: "Calls refused, by code", description: "What is refused, and whose fault is it? Unavailable, Internal, Unknown and DeadlineExceeded are ours.", unit: "reqps",
 			queries: []query{{`sum by (job, grpc_code) (rate(grpc_server_handled_total{` + ours + `, grpc_code!="OK"}[$__rate_interval])) > 0`, "{{job}} {{grpc_code}}"}},
 		},
 		{
@@ -111,13 +111,7 @@ func backlog() []panel {
 				{`max(parked_oldest_age_seconds)`, "parked"},
 			},
 		},
-		{
-			title: "Lag of timers", description: "How late are payment timers handled? Half of them, and 90 %.", unit: "s",
-			queries: []query{
-				{`histogram_quantile(0.5, sum by (le) (rate(inventory_timer_lag_seconds_bucket[$__rate_interval])))`, "50 %"},
-				{`histogram_quantile(0.9, sum by (le) (rate(inventory_timer_lag_seconds_bucket[$__rate_interval])))`, "90 %"},
-			},
-		},
+		timerLag(),
 	}
 }
 

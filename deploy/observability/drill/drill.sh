@@ -124,7 +124,7 @@ summary() {
   curl -fs "http://$PROMETHEUS/api/v1/alerts" | grep -o '"labels":{"alertname":"'"$1"'".*' | grep -o '"summary":"[^"]*"' | head -n 1 | cut -d'"' -f4
 }
 
-# resolves MENDED HOW ALERT...: waits until none fires, and writes the rows of the table.
+# resolves MENDED CAUSE HOW ALERT...: waits until none fires, and writes the rows of the table.
 resolves() {
   local mended=$1 cause=$2 how=$3 alert
   shift 3
@@ -188,6 +188,9 @@ start_all() {
   ctl stock add apple 100000 >/dev/null
 }
 
+for program in "${PROMETHEUS_PROGRAM:-prometheus}" sqlite3 curl; do
+  command -v "$program" >/dev/null || { say "$program is missing"; exit 1; }
+done
 say "in $DRILL_DIR"
 (($#)) || set -- healthy small order_srv_dies broker_stops consumers_suspended database_locked log_stuck
 start_all

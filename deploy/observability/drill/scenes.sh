@@ -42,7 +42,7 @@ scene_small() {
 
 is_closed() { ctl order get "$1" 2>/dev/null | grep -q CLOSED; }
 
-# strange_member HOST PORT: tells the broker every 10 seconds, by heartbeat, that it is
+# strange_member HOST PORT: tells the broker every second, by heartbeat, that it is
 # a member of inventory's group, and consumes something else. Our programs keep out of a
 # group that consumes something else; others may not.
 strange_member() {
