@@ -44,20 +44,15 @@ func newCheckBacks(store *Store, log *slog.Logger) *checkBacks {
 
 // tell says in the timelines of the half message's orders that the broker asked.
 func (c *checkBacks) tell(ctx context.Context, m message.Message, answer message.TransactionState) {
-	rows := make([]Entry, 0, len(m.Keys))
-	now := c.store.clock.Now().UnixMilli()
+	entries := make([]Entry, 0, len(m.Keys))
 	for _, id := range m.Keys {
-		row, err := receivedIn(m, ByBroker).because("%s", answer).of(KindCheckBack, id).row(now)
-		if err != nil {
-			c.log.WarnContext(ctx, missing, m.LogAttr(), "answer", answer, "error", err)
-			return
-		}
-		rows = append(rows, row)
+		entries = append(entries, receivedIn(m, ByBroker).because("%s", answer).of(KindCheckBack, id))
 	}
-	if c.queue(rows) {
-		return
+	rows, err := rowsOf(entries, c.store.clock.Now().UnixMilli())
+	if err == nil && !c.queue(rows) {
+		err = insertEntries(c.store.db.With(ctx), rows)
 	}
-	if err := insertEntries(c.store.db.With(ctx), rows); err != nil {
+	if err != nil {
 		c.log.WarnContext(ctx, missing, m.LogAttr(), "answer", answer, "error", err)
 	}
 }
@@ -130,9 +125,6 @@ func (c *checkBacks) write(ctx context.Context) (left int, err error) {
 	batch, lost := c.next()
 	if lost > 0 {
 		c.log.WarnContext(ctx, missing, "reason", "too many waited", "count", lost)
-	}
-	if len(batch) == 0 {
-		return 0, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkBacksTimeout)
 	defer cancel()

@@ -108,16 +108,11 @@ func (s *Store) note(ctx context.Context, entries ...Entry) error {
 // note writes entries into the timeline of their orders, in the transaction that
 // they tell of.
 func (tx *Tx) note(entries ...Entry) error {
-	if len(entries) == 0 {
-		return nil
+	rows, err := rowsOf(entries, tx.now)
+	if err != nil {
+		return err
 	}
-	rows := make([]Entry, len(entries))
-	for i, e := range entries {
-		row, err := e.row(tx.now)
-		if err != nil {
-			return err
-		}
-		rows[i] = row
+	for _, e := range entries {
 		if e.Kind == KindChanged {
 			tx.changed = append(tx.changed, e.OrderID)
 		}
@@ -125,19 +120,26 @@ func (tx *Tx) note(entries ...Entry) error {
 	return insertEntries(tx.db, rows)
 }
 
-// row is e as of now, in milliseconds since the Unix epoch, with an id, and as long as
-// the columns are.
-func (e Entry) row(now int64) (Entry, error) {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return Entry{}, fmt.Errorf("make timeline id: %w", err)
+// rowsOf are the entries as of now, in milliseconds since the Unix epoch, with ids, and
+// their texts as long as the columns are.
+func rowsOf(entries []Entry, now int64) ([]Entry, error) {
+	rows := make([]Entry, len(entries))
+	for i, e := range entries {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return nil, fmt.Errorf("make timeline id: %w", err)
+		}
+		e.ID, e.At = id.String(), now
+		e.Tag, e.MessageID, e.Detail = database.Cut(e.Tag, maxTag), database.Cut(e.MessageID, maxMessageID), database.Cut(e.Detail, maxDetail)
+		rows[i] = e
 	}
-	e.ID, e.At = id.String(), now
-	e.Tag, e.MessageID, e.Detail = database.Cut(e.Tag, maxTag), database.Cut(e.MessageID, maxMessageID), database.Cut(e.Detail, maxDetail)
-	return e, nil
+	return rows, nil
 }
 
 func insertEntries(db *gorm.DB, rows []Entry) error {
+	if len(rows) == 0 {
+		return nil
+	}
 	if err := db.Create(&rows).Error; err != nil {
 		return fmt.Errorf("write timeline: %w", err)
 	}
