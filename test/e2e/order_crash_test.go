@@ -107,6 +107,19 @@ func TestT04ASlowLocalTransactionIsFencedOff(t *testing.T) {
 	})
 }
 
+// committedTwice sends a request for four of ten to an order-srv that is armed to pause
+// after its COMMIT, and lets it go on when the check-back has committed the half message.
+func (s *system) committedTwice(file, sku string) *orderv1.CreateOrderRequest {
+	s.t.Helper()
+	request := s.request(tenMinutes, line(sku, 4))
+	answer := s.sendAside(request)
+	s.waitPaused(file)
+	s.waitStock(sku, 6, 4, 0) // the check-back has committed
+	s.resume(file)
+	<-answer // whatever it is: the pause may have outlasted the call
+	return request
+}
+
 // The check-back commits the half message while the local transaction is on its
 // way to do the same: the broker delivers it twice.
 func TestT05CheckBackAndLocalTransactionBothCommit(t *testing.T) {
@@ -118,12 +131,7 @@ func TestT05CheckBackAndLocalTransactionBothCommit(t *testing.T) {
 		s.waitReady(s.order, s.inventory)
 		tea := s.stocked("tea", 10)
 
-		request := s.request(tenMinutes, line(tea, 4))
-		answer := s.sendAside(request)
-		s.waitPaused(file)
-		s.waitStock(tea, 6, 4, 0) // the check-back has committed
-		s.resume(file)
-		<-answer // whatever it is: the pause may have outlasted the call
+		request := s.committedTwice(file, tea)
 		s.waitMetric(2, "mq_messages_handled_total", []string{s.names.InventoryOrderEvents}, s.inventory)
 
 		o := s.waitStatus(s.send(request), reserved)

@@ -190,12 +190,7 @@ func TestTraceOfAnEventThatIsCommittedTwice(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "paused")
 		s, collector := newTraced(t, on, plan{}, pauses(crashpoint.OrderAfterCommit, file))
 		tea := s.stocked("tea", 10)
-		request := s.request(tenMinutes, line(tea, 4))
-		answer := s.sendAside(request)
-		s.waitPaused(file)
-		s.waitStock(tea, 6, 4, 0) // the check-back has committed
-		s.resume(file)
-		<-answer // whatever it is: the pause may have outlasted the call
+		request := s.committedTwice(file, tea)
 		o := s.waitStatus(s.send(request), reserved)
 		s.waitMetric(2, "mq_messages_handled_total", []string{s.names.InventoryOrderEvents}, s.inventory)
 		s.audit()
