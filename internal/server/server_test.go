@@ -405,6 +405,22 @@ func TestStopWithoutServeFreesThePorts(t *testing.T) {
 	}
 }
 
+// A Stop that comes when Serve has begun, and gRPC has not, is no failure.
+func TestStopBeforeGRPCServes(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	deps := Deps{Log: log, Tracer: noop.NewTracerProvider(), Registry: prometheus.NewRegistry(), Readiness: NewReadiness(log, time.Hour)}
+	srv, err := New(t.Context(), Config{Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0"}, deps, func(grpc.ServiceRegistrar) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.serveGRPC(); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestMetricsCountCalls(t *testing.T) {
 	r := start(t, func(context.Context) error { return nil })
 	if err := r.get(t.Context()); err != nil {
