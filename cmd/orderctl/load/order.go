@@ -117,10 +117,8 @@ func (o *order) await(ctx context.Context, id string, pause time.Duration, wante
 		if err != nil || wanted(now) {
 			return now, err
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep(ctx, pause) {
 			return nil, ctx.Err()
-		case <-time.After(pause):
 		}
 		pause = min(2*pause, lastPause)
 	}

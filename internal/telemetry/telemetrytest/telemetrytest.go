@@ -9,9 +9,8 @@ import (
 )
 
 // Value is the sum of a metric's samples that have the labels, which are name and value
-// in turn: of a histogram or summary it is the number of
-// observations. A metric without such a
-// sample is 0.
+// in turn: of a histogram or summary it is the number of observations. A metric without
+// such a sample is 0.
 func Value(t testing.TB, g prometheus.Gatherer, metric string, labels ...string) float64 {
 	t.Helper()
 	value := 0.0
