@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -134,15 +135,19 @@ func (c Crowd) enter(ctx context.Context, on services, p plan, story *story) (s 
 	if err != nil {
 		return nil, nil, err
 	}
+	open := []io.Closer{operator}
+	leave = func() (err error) {
+		for _, c := range open {
+			err = errors.Join(err, c.Close())
+		}
+		return err
+	}
 	conns := make([]*grpc.ClientConn, 2)
 	for i, address := range []string{orders, inventory} {
 		if conns[i], err = connectTo(address); err != nil {
-			err = errors.Join(err, operator.Close())
-			if i > 0 {
-				err = errors.Join(err, conns[0].Close())
-			}
-			return nil, nil, err
+			return nil, nil, errors.Join(err, leave())
 		}
+		open = append(open, conns[i])
 	}
 	r := &rush{
 		orders: orderv1.NewOrderServiceClient(conns[0]), inventory: inventoryv1.NewInventoryServiceClient(conns[1]),
@@ -151,7 +156,6 @@ func (c Crowd) enter(ctx context.Context, on services, p plan, story *story) (s 
 	for i := range c.SKUs {
 		r.skus = append(r.skus, fmt.Sprintf("%s-%02d", r.run, i))
 	}
-	leave = func() error { return errors.Join(operator.Close(), conns[0].Close(), conns[1].Close()) }
 	return &show{rush: r, total: p.total, story: story, operator: operator}, leave, nil
 }
 
