@@ -81,7 +81,7 @@ test-race: ## run them with the race detector (needs a C compiler)
 
 test-real: ## run all tests that know a real broker or a real database on them (see stack-up)
 	@$(ON_STACK) bash -c 'real=$$($(REAL_PACKAGES)); test="$(GO) test -count=1 -timeout 15m $(TESTFLAGS)"; \
-		$$test -parallel 8 -skip "$(NOT_REAL)" $$(grep -v /test/e2e <<<"$$real") && both=0 || both=1; \
+		$$test -p 3 -parallel 8 -skip "$(NOT_REAL)" $$(grep -v /test/e2e <<<"$$real") && both=0 || both=1; \
 		$$test -skip "$(NOT_REAL)" $$(grep /test/e2e <<<"$$real") && exit $$both'
 
 conformance: ## compare devbroker with Apache RocketMQ 5.3.3, case by case
