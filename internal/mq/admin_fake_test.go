@@ -142,7 +142,7 @@ func (s *fakeServer) route(r remoting.Command) remoting.Command {
 	}
 	return withJSON(r, remoting.Route{
 		Brokers: []remoting.BrokerData{{Name: "b", Addrs: map[string]string{"0": s.addr}}},
-		Queues:  []remoting.QueueData{{Broker: "b", ReadQueues: c.ReadQueues, WriteQueues: c.WriteQueues}},
+		Queues:  []remoting.QueueData{{Broker: "b", ReadQueues: c.ReadQueues, WriteQueues: c.WriteQueues, Perm: c.Perm}},
 	})
 }
 

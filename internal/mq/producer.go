@@ -103,7 +103,7 @@ func (p *Producer) started() (libraryProducer, error) {
 	if p.library == nil {
 		return nil, fmt.Errorf("%w: %w: producer %s is not started", message.ErrNotSent, message.ErrUnavailable, p.group)
 	}
-	return p.library, nil
+	return addressed{p.library}, nil
 }
 
 // Send sends m and returns when the broker has stored it. An error wraps

@@ -159,7 +159,7 @@ func (p *TransactionProducer) started() (libraryTransactionProducer, error) {
 	if p.library == nil {
 		return nil, fmt.Errorf("%w: %w: transaction producer %s is not started", message.ErrNotSent, message.ErrUnavailable, p.group)
 	}
-	return p.library, nil
+	return addressedTransactions{p.library}, nil
 }
 
 // SendInTransaction sends m as a half message and, when the broker has stored
