@@ -31,8 +31,7 @@ func TestT21TheTimerComesBeforeTheCommit(t *testing.T) {
 		tea := s.stocked("tea", 10)
 
 		request := s.request(expiring, line(tea, 4))
-		answer := s.sendAside(request)
-		s.waitPaused(file)
+		answer := s.sendUntilPaused(request, file)
 		s.waitMetric(1, "mq_messages_handled_total", []string{s.names.InventoryOrderTimeouts, "ok"}, s.inventory)
 		s.resume(file)
 		s.wantUnavailable((<-answer).err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -82,8 +83,7 @@ func TestT04ASlowLocalTransactionIsFencedOff(t *testing.T) {
 		tea := s.stocked("tea", 10)
 
 		request := s.request(tenMinutes, line(tea, 4))
-		answer := s.sendAside(request)
-		s.waitPaused(file)
+		answer := s.sendUntilPaused(request, file)
 		s.eventually(waitTimeout, func() string {
 			if s.count("SELECT COUNT(*) FROM {order}.barriers WHERE outcome = 2") == 0 {
 				return "no check-back has fenced the half message"
@@ -112,8 +112,7 @@ func TestT04ASlowLocalTransactionIsFencedOff(t *testing.T) {
 func (s *system) committedTwice(file, sku string) *orderv1.CreateOrderRequest {
 	s.t.Helper()
 	request := s.request(tenMinutes, line(sku, 4))
-	answer := s.sendAside(request)
-	s.waitPaused(file)
+	answer := s.sendUntilPaused(request, file)
 	s.waitStock(sku, 6, 4, 0) // the check-back has committed
 	s.resume(file)
 	<-answer // whatever it is: the pause may have outlasted the call
@@ -175,15 +174,25 @@ type reply struct {
 	err   error
 }
 
-// sendAside sends a request on another goroutine.
-func (s *system) sendAside(r *orderv1.CreateOrderRequest) <-chan reply {
+// sendUntilPaused sends a request on another goroutine and returns when a process has
+// reached its crash point. Until then it sends it again while it is told to, as clients
+// do; the answer is that of the call that paused.
+func (s *system) sendUntilPaused(r *orderv1.CreateOrderRequest, file string) <-chan reply {
+	s.t.Helper()
+	var paused atomic.Bool
 	answer := make(chan reply, 1)
 	go func() {
-		ctx, cancel := context.WithTimeout(s.t.Context(), waitTimeout)
-		defer cancel()
-		o, err := s.create(ctx, r)
-		answer <- reply{o, err}
+		last, _ := repeat(s.t.Context(), func(ctx context.Context) (reply, error) {
+			o, err := s.create(ctx, r)
+			if _, notYet := os.Stat(file); notYet == nil || paused.Load() {
+				return reply{o, err}, nil
+			}
+			return reply{o, err}, err
+		})
+		answer <- last
 	}()
+	s.waitPaused(file)
+	paused.Store(true)
 	return answer
 }
 
