@@ -55,15 +55,16 @@ find_jdk17() {
 
 # launch_java PART ADDRESS MAIN_CLASS JVM_FLAG...
 launch_java() {
-  local part=$1 address=$2 main=$3 java
+  local part=$1 address=$2 main=$3 java flags
   shift 3
   java=$(find_java17)
+  read -ra flags <<<"${STACK_JAVA_FLAGS:-}"
   # ROCKETMQ_HOME must exist, though only mqadmin reads it. user.home is where
   # RocketMQ puts its own logs. All jars share one class path, so the name
   # server's logging file must be asked for; the first one found is another's.
   mkdir -p "$ROCKETMQ_DATA/home"
   ROCKETMQ_HOME="$ROCKETMQ_DATA/home" launch "$part" "$address" \
-    "$java" "${MARKER[$part]}" "$@" \
+    "$java" "${MARKER[$part]}" "$@" "${flags[@]}" \
     --add-exports=java.base/sun.nio.ch=ALL-UNNAMED \
     --add-opens=java.base/java.nio=ALL-UNNAMED \
     --add-opens=java.base/java.lang=ALL-UNNAMED \

@@ -3,7 +3,8 @@
 # stack-* targets call it. Ports come from STACK_NAMESRV_PORT, STACK_BROKER_PORT and
 # STACK_MYSQL_PORT; everything it writes is in STACK_DIR, but for the database if
 # STACK_MYSQL_DATA names another folder for it: on a file system in memory, say, for
-# tests, which end processes and never the machine.
+# tests, which end processes and never the machine. STACK_JAVA_FLAGS are flags for the
+# JVMs of name server and broker.
 # shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 
@@ -28,21 +29,28 @@ check_ports_are_free() {
 # Only what is missing is started, so this is also the repair after one part died.
 # MariaDB boots while RocketMQ does; the broker needs the name server first.
 stack_up() {
+  prepare
+  mariadb_install
+  mariadb_start
+  rocketmq_up
+  wait_until_ready mariadb
+  mariadb_create_accounts
+  stack_status
+}
+
+prepare() {
   check_ports
   check_ports_are_free
   mkdir -p "$STACK_DIR"/{conf,data,jars,log}
-  mariadb_install
-  rocketmq_install
   warn_if_disk_is_nearly_full
+}
 
-  mariadb_start
+rocketmq_up() {
+  rocketmq_install
   namesrv_start
   wait_until_ready namesrv
   broker_start
   wait_until_ready broker
-  wait_until_ready mariadb
-  mariadb_create_accounts
-  stack_status
 }
 
 # The broker first: it says goodbye to the name server and flushes its files.
@@ -131,13 +139,14 @@ END
 main() {
   case ${1:-} in
     up) take_lock && stack_up ;;
+    up-rocketmq) take_lock && prepare && rocketmq_up ;; # for who has a database elsewhere
     down) take_lock && stack_down ;;
     reset) take_lock && stack_reset ;;
     status) stack_status ;;
     env) stack_env ;;
     run) stack_run "${@:2}" ;;
     *)
-      die "usage: stack.sh up|down|reset|status|env|run COMMAND..."
+      die "usage: stack.sh up|up-rocketmq|down|reset|status|env|run COMMAND..."
       ;;
   esac
 }

@@ -27,4 +27,7 @@
 // A test works on a system: one deployment with topics and databases of its own.
 // Tests that disturb nobody share one per stack, and tell their orders apart by
 // customer and SKU. Each test ends with the audit (audit_test.go).
+//
+// Go lets parallel tests go on from the last to the first. The longest, of brokers that
+// go down, are in the last files, so that no processor waits for them alone in the end.
 package e2e
