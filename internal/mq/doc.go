@@ -8,7 +8,8 @@
 //     and come back through the wrapper, never through shared fields;
 //   - deadlines that hold: the client waits 4 times 3 seconds, whatever it is told;
 //   - a Producer that sends with and without waiting, many at once, in order,
-//     delayed by level and to the time, and in each way says what is certain;
+//     delayed by level and to the time, and in each way says what is certain; the
+//     client refuses sends while it knows a broker's queues and not yet its address;
 //   - a Consumer whose handlers say what they mean, whose panics cost nothing,
 //     whose send-backs are checked, which can be suspended, and which drains before
 //     it stops; for a cluster or as a broadcast, at once or in order, of some tags
