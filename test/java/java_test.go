@@ -19,8 +19,12 @@ func TestJavaClient(t *testing.T) {
 	if output, err := j.admin(t.Context(), "clusterList", "-n", nameServer).CombinedOutput(); err != nil {
 		t.Fatalf("mqadmin: %v\n%s", err, output)
 	}
-	t.Run("real", func(t *testing.T) { testTarget(t, j, nameServer) })
+	t.Run("real", func(t *testing.T) {
+		t.Parallel()
+		testTarget(t, j, nameServer)
+	})
 	t.Run("devbroker", func(t *testing.T) {
+		t.Parallel()
 		testTarget(t, j, startBroker(t))
 	})
 }

@@ -95,11 +95,13 @@ func (a *admin) hold(t *testing.T) (release func()) {
 	return release
 }
 
+// turns has room for the mqadmins that run.
+var turns = make(chan struct{}, adminsAtOnce)
+
 // runAll runs the commands at once, as far as the machine is up to it.
 func (a *admin) runAll(t *testing.T, commands []adminCommand) {
 	t.Helper()
 	problems := make([]string, len(commands))
-	turns := make(chan struct{}, adminsAtOnce)
 	var running sync.WaitGroup
 	for i, c := range commands {
 		running.Go(func() {

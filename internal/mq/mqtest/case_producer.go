@@ -154,7 +154,7 @@ func producerAt(s *scene) {
 	topic := s.typedTopic("DELAY", 1)
 	p := s.producer(topic)
 	box := s.consumer(topic, mq.Subscription{})
-	at := time.Now().Add(2 * time.Second)
+	at := time.Now().Add(4 * time.Second)
 	sent := s.during(func() {
 		if err := p.SendAt(s.ctx, text(topic, "later"), at); err != nil {
 			s.Fatal(err)
@@ -163,9 +163,12 @@ func producerAt(s *scene) {
 	if err := p.SendAt(s.ctx, text(topic, "past"), time.Now().Add(-time.Hour)); err != nil {
 		s.Fatal(err)
 	}
+	overtakes := time.Now().Before(at) // or the machine is so busy that the time has come
 	box.wait(2)
-	s.onTime("the later one", s.wait(topic, 0, 2)[1], sent.notBefore(at), 0)
-	if got := box.bodies(); !slices.Equal(got, []string{"past", "later"}) {
+	stored := s.wait(topic, 0, 2)
+	later := slices.IndexFunc(stored, func(m remoting.StoredMessage) bool { return string(m.Body) == "later" })
+	s.onTime("the later one", stored[later], sent.notBefore(at), 0)
+	if got := box.bodies(); overtakes && !slices.Equal(got, []string{"past", "later"}) {
 		s.Errorf("they come as %q", got)
 	}
 	var far *mq.TimerTooFarError
