@@ -20,7 +20,6 @@ import (
 	"orderflow/internal/mq/message"
 	"orderflow/internal/mq/remoting"
 	"orderflow/internal/notify"
-	"orderflow/internal/parking"
 	"orderflow/internal/telemetry"
 )
 
@@ -120,11 +119,9 @@ func (d *drill) refuseToTakeBack() {
 	d.move("notify_events_total", "outcome", "held")
 }
 
-// parkedAtLast waits for the end of that, and for what the broker has given up.
+// parkedAtLast waits for the end of that.
 func (d *drill) parkedAtLast() {
-	for _, reason := range []string{parking.ReasonDeadLetter, parking.ReasonDiscarded, mq.ReasonCannotSendBack} {
-		d.move("mq_messages_parked_total", "reason", reason)
-	}
+	d.move("mq_messages_parked_total", "reason", mq.ReasonCannotSendBack)
 	d.unable.Cancel()
 }
 

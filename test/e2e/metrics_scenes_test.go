@@ -22,6 +22,7 @@ import (
 	"orderflow/internal/mq/message"
 	"orderflow/internal/mq/remoting"
 	"orderflow/internal/order"
+	"orderflow/internal/parking"
 	"orderflow/internal/telemetry"
 )
 
@@ -109,6 +110,8 @@ func (d *drill) waitReservationEnds(o *orderv1.Order) {
 // leaveInventory has orders go on without inventory-srv, and then without a broker that
 // takes messages. order-srv's sweeper does what it can.
 func (d *drill) leaveInventory() {
+	// Its next process would know nothing of what this one has parked.
+	d.move("mq_messages_parked_total", "reason", parking.ReasonDeadLetter)
 	unsold, unreturned := d.reserve(), d.reserve()
 	late := d.waitStatus(d.place(minute, line(d.tea, 1)), reserved)
 	d.look()
@@ -260,6 +263,7 @@ func (s *strange) CloseIfUnpaid(_ context.Context, r *orderv1.CloseIfUnpaidReque
 
 // leaveOrders has another program answer in order-srv's place.
 func (d *drill) leaveOrders() {
+	d.move("mq_messages_parked_total", "reason", parking.ReasonDiscarded)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	d.must(err)
 	server, stranger := grpc.NewServer(), &strange{}
