@@ -31,11 +31,19 @@ check_ports_are_free() {
 stack_up() {
   prepare
   mariadb_install
+  rocketmq_install
   mariadb_start
-  rocketmq_up
+  rocketmq_start
   wait_until_ready mariadb
   mariadb_create_accounts
   stack_status
+}
+
+# For who has a database elsewhere.
+stack_up_rocketmq() {
+  prepare
+  rocketmq_install
+  rocketmq_start
 }
 
 prepare() {
@@ -45,8 +53,7 @@ prepare() {
   warn_if_disk_is_nearly_full
 }
 
-rocketmq_up() {
-  rocketmq_install
+rocketmq_start() {
   namesrv_start
   wait_until_ready namesrv
   broker_start
@@ -139,7 +146,7 @@ END
 main() {
   case ${1:-} in
     up) take_lock && stack_up ;;
-    up-rocketmq) take_lock && prepare && rocketmq_up ;; # for who has a database elsewhere
+    up-rocketmq) take_lock && stack_up_rocketmq ;;
     down) take_lock && stack_down ;;
     reset) take_lock && stack_reset ;;
     status) stack_status ;;

@@ -184,7 +184,7 @@ func (s *system) sendUntilPaused(r *orderv1.CreateOrderRequest, file string) <-c
 	go func() {
 		last, _ := repeat(s.t.Context(), func(ctx context.Context) (reply, error) {
 			o, err := s.create(ctx, r)
-			if _, notYet := os.Stat(file); notYet == nil || paused.Load() {
+			if _, missing := os.Stat(file); missing == nil || paused.Load() {
 				return reply{o, err}, nil
 			}
 			return reply{o, err}, err
